@@ -1,0 +1,71 @@
+"""The only module that tells time: wall, monotonic, boot id, and whether the kernel holds the clock to be right."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import time
+import uuid
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+from edge_agent.model import Instant
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIME_ERROR = 5  # adjtimex(2): "clock not synchronized"
+
+
+def monotonic() -> float:
+    """Seconds on the clock that never runs back; the time that codecs and stations are given."""
+    return time.monotonic()
+
+
+def now() -> Instant:
+    """This moment on every clock."""
+    return Instant(
+        wall_ms=time.time_ns() // 1_000_000,
+        mono_ms=time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000,
+        boot=boot_id(),
+        synced=synchronised(),
+    )
+
+
+@functools.cache
+def boot_id() -> str:
+    """The kernel's id of this boot; a random one where the kernel tells none."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
+def rfc3339(wall_ms: int, zone: tzinfo) -> str:
+    """Unix milliseconds as RFC 3339 text with offset and milliseconds, never `Z`."""
+    text = datetime.fromtimestamp(wall_ms / 1000, zone).isoformat(timespec="milliseconds")
+    return text if text[-6] in "+-" else text + "+00:00"
+
+
+class _Timex(ctypes.Structure):
+    # struct timex of adjtimex(2) is 208 bytes on 64-bit and 128 on 32-bit Linux; only the first field is set.
+    _fields_ = (("modes", ctypes.c_uint), ("rest", ctypes.c_byte * 252))
+
+
+_sync_cache: tuple[float, bool] = (-1e9, False)
+
+
+def synchronised() -> bool:
+    """Whether the kernel says that the wall clock is synchronised (adjtimex); asked at most once a second."""
+    global _sync_cache
+    at = time.monotonic()
+    if at - _sync_cache[0] > 1.0:
+        _sync_cache = (at, _ask_kernel())
+    return _sync_cache[1]
+
+
+def _ask_kernel() -> bool:
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        state = libc.adjtimex(ctypes.byref(_Timex()))
+    except (OSError, AttributeError):
+        return False
+    return 0 <= state < _TIME_ERROR

@@ -1,0 +1,239 @@
+"""The contract between the agent and device drivers; the public API for third-party drivers.
+
+Bytes to events is a `Codec` (sans-I/O), where bytes come from is a `Transport`, and a `DriverSpec` says how a
+codec is made and what it can tell. The agent finds drivers through the entry-point group
+`edge_agent.drivers`; each entry names a `Bundle` (or a callable that returns one).
+
+`API_VERSION` follows semantic versions: a driver built for another major version is reported and not loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+from urllib.parse import parse_qsl
+
+from edge_agent.model import DeviceEvent
+
+API_VERSION: Final = 1
+ENTRY_POINT_GROUP: Final = "edge_agent.drivers"
+
+
+class TransportError(Exception):
+    """A transport cannot go on. Each subclass is named by what the supervisor does next."""
+
+
+class Disconnected(TransportError):
+    """The far end is gone: close, wait with back-off, open again by identity."""
+
+
+class PermissionDenied(TransportError):
+    """The port exists and may not be opened; the text names the group or udev rule that would help."""
+
+
+class Busy(TransportError):
+    """Another program holds the port: wait and try again, and say so."""
+
+
+class BadSettings(TransportError):
+    """The port or its settings can never work: stop trying until the configuration changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Bytes a codec wants written to the device, as part of a conversation (ENQ, DC1 …)."""
+
+    data: bytes
+
+
+CodecOutput = DeviceEvent | Send
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """Bytes in, events out; sans-I/O. Times are monotonic seconds passed in by the caller.
+
+    Every byte fed comes out in exactly one event's `raw`, and any cutting of the stream gives the same
+    events. A codec bounds what it holds back and never raises on data.
+    """
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` wants to be called at the latest, in monotonic seconds; None while nothing is due."""
+
+    def feed(self, data: bytes, now: float) -> Sequence[CodecOutput]:
+        """Take bytes as they arrived and return what they complete."""
+
+    def tick(self, now: float) -> Sequence[CodecOutput]:
+        """Act on the passing of time: quiet gaps, time-outs, the next poll."""
+
+    def command(self, name: str, now: float) -> Sequence[CodecOutput]:
+        """Ask the instrument for something (`zero`, `tare`). Raises ValueError if it has no such command."""
+
+    def close(self, now: float) -> Sequence[CodecOutput]:
+        """End of the stream: a frame whose last defined field is complete counts, the rest is rejected."""
+
+
+class Transport(Protocol):
+    """Where bytes come from. Knows no codec and interprets nothing."""
+
+    def open(self) -> None:
+        """Open the port. Raises a `TransportError` subclass."""
+
+    def read(self, timeout: float) -> bytes:
+        """Return what is there, waiting at most `timeout` seconds for the first byte; `b""` when nothing came.
+
+        Raises `Disconnected` in every way in which a port can vanish.
+        """
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """Write all of `data` within `timeout` seconds, or raise `Disconnected`."""
+
+    def close(self) -> None:
+        """Close the port; never raises, may be called twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting of a driver, checked when the configuration is read."""
+
+    name: str
+    type: Literal["text", "integer", "number", "boolean"]
+    help: str
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+Maturity = Literal["captured", "manual"]
+"""`captured`: tested with bytes taken from real devices; `manual`: written from documents only."""
+
+Kind = Literal["scale", "scanner", "rfid", "printer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialogue:
+    """What a poller writes: told apart so that probing can promise to listen only."""
+
+    polls: bool = False
+    commands: tuple[str, ...] = ()
+
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSpec:
+    """One driver: its id, what it is for, how to make its codec, and how far it can be trusted.
+
+    `make` takes the checked options and returns a fresh codec. `line` holds the maker's default line
+    settings as query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its
+    frames carry (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …); `needs_unit` is set where the
+    frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
+    a good frame after which the device counts as silent; None for devices that speak only when used.
+    """
+
+    id: str
+    kind: Kind
+    title: str
+    make: Callable[[Mapping[str, Any]], Codec]
+    models: tuple[str, ...]
+    source: str
+    maturity: Maturity
+    interfaces: tuple[str, ...] = ("serial", "rfc2217", "tcp", "memory")
+    line: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    options: tuple[Option, ...] = ()
+    tells: tuple[str, ...] = ()
+    dialogue: Dialogue = Dialogue()
+    needs_unit: bool = False
+    stale_after: float | None = None
+    api_version: int = API_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class PortUrl:
+    """A port as written in the configuration: `scheme:address?key=value&…`.
+
+    The address is opaque to everything but its transport: a device path, `host:port`, a USB id or a name.
+    """
+
+    scheme: str
+    address: str
+    query: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PortUrl:
+        """Split a port text; raises ValueError with what would be right."""
+        scheme, colon, rest = text.partition(":")
+        if not colon or not scheme or not rest:
+            raise ValueError(
+                "a port is written scheme:address, e.g. serial:/dev/serial/by-id/usb-…?baud=9600"
+            )
+        address, _, query = rest.partition("?")
+        if not address:
+            raise ValueError(f"{scheme}: has no address after the colon")
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        doubled = {key for key, _ in pairs if sum(1 for k, _ in pairs if k == key) > 1}
+        if doubled:
+            raise ValueError(f"{', '.join(sorted(doubled))} is given twice")
+        return cls(scheme, address, tuple(pairs))
+
+    def settings(self, defaults: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+        """The query as a mapping laid over the driver's default line settings."""
+        return {**defaults, **dict(self.query)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportSpec:
+    """One way to reach a device, named by the scheme of a port.
+
+    `check` raises ValueError, with what would be right, for an address or a setting that can never work;
+    `make` returns an unopened transport. Both get the port and the driver's default line settings.
+    """
+
+    scheme: str
+    title: str
+    check: Callable[[PortUrl, Mapping[str, str]], None]
+    make: Callable[[PortUrl, Mapping[str, str]], Transport]
+
+
+class Session(Protocol):
+    """Transport and codec composed; what the supervisor runs in a device's thread."""
+
+    def open(self) -> None:
+        """Open the transport and start the conversation. Raises a `TransportError` subclass."""
+
+    def read(self, timeout: float) -> Sequence[DeviceEvent]:
+        """Return the events of the next bytes or of passing time, waiting at most `timeout` seconds."""
+
+    def command(self, name: str) -> Sequence[DeviceEvent]:
+        """Send a command to the instrument. Raises ValueError if the driver has none of that name."""
+
+    def close(self) -> Sequence[DeviceEvent]:
+        """Close the port and return what the codec still held; never raises a `TransportError`."""
+
+    @property
+    def tap(self) -> Callable[[str, bytes, float], None] | None:
+        """Called with `rx` or `tx`, the bytes and the monotonic time, for captures; None when nobody listens."""
+
+    @tap.setter
+    def tap(self, listener: Callable[[str, bytes, float], None] | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What one entry point offers.
+
+    `session` composes a transport with a codec; a bundle without one uses that of the built-in bundle.
+    `load_table` reads a dialect written as a TOML table (`dialects.d/*.toml`) and raises ValueError, naming
+    file, key and what would be right, when the table or its vectors do not hold.
+    """
+
+    drivers: tuple[DriverSpec, ...] = ()
+    transports: tuple[TransportSpec, ...] = ()
+    session: Callable[[Transport, Codec], Session] | None = None
+    load_table: Callable[[Path], DriverSpec] | None = None

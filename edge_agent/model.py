@@ -1,0 +1,178 @@
+"""Frozen values that travel through the agent; part of the public API for third-party drivers.
+
+A value says what a device, a person or the platform said. It never changes after it was made, so it can
+cross threads without a lock. Weights are decimal texts exactly as the instrument displayed them; floats
+are used only for monotonic seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+Stability = Literal["stable", "moving", "unknown"]
+"""Stability as the instrument told it; `unknown` when its frames do not tell."""
+
+Basis = Literal["gross", "net", "tare"]
+"""What the indication is, as in OIML R 76; absent when the frame does not tell."""
+
+Condition = Literal["ok", "overload", "underload"]
+
+Unit = Literal["kg", "g", "mg", "t", "lb", "oz", "lb:oz", "gr", "GN", "ct", "jin", "liang", "pcs", "%"]
+
+UNITS: Final[frozenset[str]] = frozenset(
+    {"kg", "g", "mg", "t", "lb", "oz", "lb:oz", "gr", "GN", "ct", "jin", "liang", "pcs", "%"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one scale frame said.
+
+    `weight` is the displayed decimal text with its sign normalised (`-0` is `0`), None unless `condition`
+    is `ok`. `unit` is None where the frame carries none. `unit_price` and `amount` are the texts of a
+    price-computing scale. `tare` is the tare text where the same frame carries it. `raw` holds every byte
+    of the frame.
+    """
+
+    weight: str | None
+    raw: bytes
+    unit: str | None = None
+    stability: Stability = "unknown"
+    basis: Basis | None = None
+    condition: Condition = "ok"
+    unit_price: str | None = None
+    amount: str | None = None
+    tare: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What one barcode decode said.
+
+    `text` is the decoded text without the scanner's suffix and AIM prefix; `symbology` the AIM identifier
+    (ISO/IEC 15424) such as `]C1` where the scanner sent it. `lossy` is true where bytes had to be replaced
+    by U+FFFD; `raw` always keeps them.
+    """
+
+    text: str
+    raw: bytes
+    symbology: str | None = None
+    lossy: bool = False
+
+
+TagKind = Literal["epc", "iso14443", "iso15693", "em4100", "wiegand"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRead:
+    """What one tag reply said. `tag_id` is upper-case hexadecimal; `rssi_dbm` is in dBm."""
+
+    tag_id: str
+    kind: TagKind
+    raw: bytes
+    antenna: int | None = None
+    rssi_dbm: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A valid frame without a weight, a code or a tag: an acknowledgement, busy, an error, a heartbeat."""
+
+    status: Literal["ack", "busy", "error", "heartbeat", "other"]
+    raw: bytes
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Bytes that were not accepted, with the reason. Counted and kept for the maintainer, never dropped."""
+
+    reason: str
+    raw: bytes
+
+
+DeviceEvent = Reading | Scan | TagRead | Status | Rejected
+
+
+class DeviceState(enum.StrEnum):
+    """How a device stands. `connected` means that its port is open; data is not required."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    STALE = "stale"
+    BAD_DATA = "bad-data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChange:
+    """A device's change of state, with the reason in words."""
+
+    state: DeviceState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """One moment on every clock the box has.
+
+    `wall_ms` is Unix time in milliseconds and may be wrong; `mono_ms` is milliseconds since boot and never
+    runs back; `boot` is the kernel's boot id; `synced` says whether the kernel held the wall clock to be
+    synchronised.
+    """
+
+    wall_ms: int
+    mono_ms: int
+    boot: str
+    synced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a device said, which device said it, and when. The input of a station."""
+
+    device: str
+    driver: str
+    at: Instant
+    event: DeviceEvent | StateChange
+
+
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What an operator or a rule asks of a station, such as `confirm`, `goods`, `capture`, `clear`."""
+
+    name: str
+    at: Instant
+    arguments: Mapping[str, Any] = field(default_factory=_empty)
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The platform's word on records of one chain.
+
+    `accepted` holds inclusive ranges of sequences (a duplicate counts as accepted); `rejected` the refused
+    ones with the platform's reason.
+    """
+
+    chain: str
+    accepted: tuple[tuple[int, int], ...] = ()
+    rejected: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One refused record: its sequence and id, the platform's code and words, and whether to send it again."""
+
+    sequence: int
+    id: str
+    code: str
+    reason: str
+    retryable: bool

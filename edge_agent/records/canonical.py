@@ -1,0 +1,58 @@
+"""Canonical JSON (RFC 8785) for what records may hold.
+
+Records are restricted so that sorted-key compact UTF-8 JSON *is* the canonical form: keys are ASCII, numbers
+are integers within ±(2^53-1), text is valid Unicode, and there are no floats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+MAX_INTEGER: Final = 2**53 - 1
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+class NotCanonical(ValueError):
+    """A value that no record may hold; the text says where and what."""
+
+
+def dumps(value: Any) -> bytes:
+    """The canonical bytes of a value. Raises `NotCanonical` naming the path of what is not allowed."""
+    _check(value, "$")
+    try:
+        return orjson.dumps(value, option=_OPTIONS)
+    except (orjson.JSONEncodeError, TypeError) as problem:
+        raise NotCanonical(str(problem)) from problem
+
+
+def _check(value: Any, path: str) -> None:
+    kind = type(value)
+    if kind is str:
+        if _SURROGATE.search(value):
+            raise NotCanonical(f"{path}: text has a lone surrogate; use clean_text first")
+    elif kind is int:
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise NotCanonical(f"{path}: integer {value} is beyond ±(2^53-1)")
+    elif kind is bool or value is None:
+        return
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii():
+                raise NotCanonical(f"{path}: key {key!r} is not ASCII text")
+            _check(item, f"{path}.{key}")
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        for position, item in enumerate(value):
+            _check(item, f"{path}[{position}]")
+    else:
+        raise NotCanonical(f"{path}: {kind.__name__} is not allowed in a record")
+
+
+def clean_text(text: str) -> tuple[str, bool]:
+    """Text that is valid Unicode, and whether a lone surrogate had to become U+FFFD."""
+    cleaned, count = _SURROGATE.subn("\ufffd", text)
+    return cleaned, count > 0
