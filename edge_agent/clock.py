@@ -68,4 +68,4 @@ def _ask_kernel() -> bool:
         state = libc.adjtimex(ctypes.byref(_Timex()))
     except (OSError, AttributeError):
         return False
-    return 0 <= state < _TIME_ERROR
+    return bool(0 <= state < _TIME_ERROR)

@@ -34,7 +34,7 @@ class Backoff:
 
 
 def doubling(first: float, maximum: float) -> Iterator[float]:
-    """Exponential waiting times with a little jitter (80 to 100 %), for resending without losing the order."""
+    """Exponential waiting times with a little jitter (80 to 100 %), for resending in order."""
     wait = first
     while True:
         yield wait * random.uniform(0.8, 1.0)

@@ -1,4 +1,4 @@
-"""Record ids: UUIDv7 (RFC 9562, section 5.7), in order within this process even when the wall clock steps back."""
+"""Record ids: UUIDv7 (RFC 9562, section 5.7), in order within this process whatever the wall clock does."""
 
 from __future__ import annotations
 
