@@ -170,9 +170,7 @@ class PortUrl:
         """Split a port text; raises ValueError with what would be right."""
         scheme, colon, rest = text.partition(":")
         if not colon or not scheme or not rest:
-            raise ValueError(
-                "a port is written scheme:address, e.g. serial:/dev/serial/by-id/usb-…?baud=9600"
-            )
+            raise ValueError("a port is written scheme:address, e.g. serial:/dev/serial/by-id/usb-…?baud=9600")
         address, _, query = rest.partition("?")
         if not address:
             raise ValueError(f"{scheme}: has no address after the colon")

@@ -6,9 +6,7 @@ import os
 import threading
 
 _lock = threading.Lock()
-_last = (
-    0  # 48 bits of Unix milliseconds and the 12 bits of rand_a, used as a counter (RFC 9562, 6.2 method 1)
-)
+_last = 0  # 48 bits of Unix milliseconds and the 12 bits of rand_a, used as a counter (RFC 9562, 6.2 method 1)
 
 
 def uuid7(wall_ms: int) -> str:
