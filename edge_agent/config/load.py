@@ -126,9 +126,9 @@ def _cross_checks(config: Config, file: str) -> Iterable[Problem]:
                 yield Problem(file, f"station[{station.id}].devices", f"{name!r} is no device", hint)
         for name in sorted({n for n in station.devices if station.devices.count(n) > 1}):
             yield Problem(file, f"station[{station.id}].devices", f"{name!r} is named twice", "each device once")
-    for key, name in _named_files(config):
-        if name is not None and not Path(name).is_file():
-            yield Problem(file, key, f"{name!r} is not there", "the path of an existing file")
+    for key, file_name in _named_files(config):
+        if file_name is not None and not Path(file_name).is_file():
+            yield Problem(file, key, f"{file_name!r} is not there", "the path of an existing file")
 
 
 def _named_files(config: Config) -> Iterable[tuple[str, str | None]]:
