@@ -109,7 +109,6 @@ class Tls(_Section):
     ca: str | None = Field(None, description="file with the trusted certificates; absent: the system's")
     cert: str | None = Field(None, description="file with this box's certificate")
     key: str | None = Field(None, description="file with this box's private key")
-    server_name: str | None = Field(None, description="name in the broker's certificate, where it is not the host")
 
     @model_validator(mode="after")
     def _pair(self) -> Tls:
