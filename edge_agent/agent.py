@@ -23,6 +23,7 @@ from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.driver import Session
+from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
 from edge_agent.model import Command
@@ -33,7 +34,6 @@ from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSettings
-from edge_agent.web.facade import CommandResult, Mark, RecentRecord
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -258,7 +258,7 @@ class Agent:
         head = self.store.head.sequence
         first = max(1, head - limit + 1)
         outbox = self.store.outbox()
-        waiting = [span for span in outbox.pending(first, head)]
+        waiting = list(outbox.pending(first, head))
         refused = outbox.refused(first, head)
         rows = self.store.read(first, limit=limit)
         return [RecentRecord(row.body, _mark(row.sequence, waiting, refused)) for row in reversed(rows)]

@@ -1,10 +1,13 @@
-"""What the page may see and do; the agent offers it."""
+"""What the page and the control socket may see and do; the agent offers it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from edge_agent.board import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,12 @@ class Facade(Protocol):
 
     def recent(self, limit: int = 20) -> Sequence[RecentRecord]:
         """The newest records, newest first."""
+
+    def watch(self) -> AbstractContextManager[Watcher]:
+        """A watcher of the board."""
+
+    def requeue(self, sequences: list[int] | None) -> int:
+        """Send quarantined records again as they are; all of them for None. Returns how many."""
 
     def command(
         self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
