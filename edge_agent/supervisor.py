@@ -42,7 +42,8 @@ from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
-_WEIGHT: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?(:\d{1,3}(\.\d{1,6})?)?")
+_DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
+_POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
 
 
 class RecordKeeper(Protocol):
@@ -229,13 +230,17 @@ def _reason(problem: TransportError) -> str:
 
 def _plausible(event: DeviceEvent) -> DeviceEvent:
     """What a driver said, unless it breaks the contract: then it is rejected instead of becoming a wrong record."""
-    if isinstance(event, Reading):
-        weight_fits = event.weight is None or _WEIGHT.fullmatch(event.weight) is not None
-        unit_fits = event.unit is None or event.unit in UNITS
-        whole = (event.weight is not None) == (event.condition == "ok")
-        if not (weight_fits and unit_fits and whole):
-            return Rejected(reason="driver broke its contract", raw=event.raw)
-    return event
+    if not isinstance(event, Reading):
+        return event
+    shape = _POUNDS_AND_OUNCES if event.unit == "lb:oz" else _DECIMAL
+    texts = (event.tare, event.unit_price, event.amount)
+    fits = (
+        (event.weight is not None) == (event.condition == "ok")
+        and (event.weight is None or shape.fullmatch(event.weight) is not None)
+        and (event.unit is None or event.unit in UNITS)
+        and all(text is None or _DECIMAL.fullmatch(text) is not None for text in texts)
+    )
+    return event if fits else Rejected(reason="driver broke its contract", raw=event.raw)
 
 
 @dataclass(slots=True)
