@@ -259,7 +259,7 @@ class Agent:
         first = max(1, head - limit + 1)
         outbox = self.store.outbox()
         waiting = list(outbox.pending(first, head))
-        refused = outbox.refused(first, head)
+        refused = {r.sequence: r.reason for r in outbox.quarantine(first=first, last=head, limit=limit)}
         rows = self.store.read(first, limit=limit)
         return [RecentRecord(row.body, _mark(row.sequence, waiting, refused)) for row in reversed(rows)]
 
@@ -347,6 +347,7 @@ def link_settings(config: Config) -> LinkSettings:
         progress_timeout=section.progress_timeout,
         keepalive=section.keepalive,
         connect_timeout=section.connect_timeout,
+        reconnect_max=section.reconnect_max,
         batch_records=section.batch_records,
         backlog_share=section.backlog_share,
     )

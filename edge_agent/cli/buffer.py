@@ -25,7 +25,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
     """Say how much is kept, delivered, waiting and refused; exit 1 when something is wrong."""
     from edge_agent.config import load
     from edge_agent.control import ControlClient
-    from edge_agent.store import Reader
+    from edge_agent.store import PLATFORM, Reader
 
     path = Path(load(config_path, overrides).store.path)
     facts: dict[str, Any]
@@ -47,15 +47,15 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
             )
         } | {"running": True}
     except ConnectionError:
-        with Reader(path) as reader:
-            counts = reader.counts()
+        with Reader.open(path) as reader:
+            counts = reader.counts(PLATFORM)
             facts = {
-                "chain": reader.chain,
+                "chain": reader.chain(),
                 "kept": counts.kept,
                 "delivered": counts.delivered,
                 "rejected": counts.rejected,
                 "pending": counts.pending,
-                "oldest_pending": reader.oldest_pending,
+                "oldest_pending": None,
                 "link": None,
                 "alarms": {},
                 "held_up": {},

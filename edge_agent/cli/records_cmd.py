@@ -29,7 +29,7 @@ def _reader(config_path: Path, overrides: tuple[str, ...]) -> Any:
     from edge_agent.config import load
     from edge_agent.store import Reader
 
-    return Reader(Path(load(config_path, overrides).store.path))
+    return Reader.open(Path(load(config_path, overrides).store.path))
 
 
 @command.command()
@@ -40,7 +40,7 @@ def _reader(config_path: Path, overrides: tuple[str, ...]) -> Any:
 def tail(config_path: Path, overrides: tuple[str, ...], output: str, number: int, follow: bool) -> None:
     """Print the newest records."""
     with _reader(config_path, overrides) as reader:
-        after = max(0, reader.head.sequence - number)
+        after = max(0, reader.head().sequence - number)
         rows = [orjson.loads(row.body) for row in reader.read(after + 1, limit=number)]
         _print(rows, output)
         after += len(rows)
@@ -89,7 +89,7 @@ def show_record(config_path: Path, overrides: tuple[str, ...], record_id: str) -
 def export(config_path: Path, overrides: tuple[str, ...], form: str, target: Path | None) -> None:
     """Write all records: the stored events line by line, or a table that a spreadsheet opens."""
     with _reader(config_path, overrides) as reader, _target(target) as out:
-        last = reader.head.sequence
+        last = reader.head().sequence
         count = (_export_jsonl if form == "jsonl" else _export_csv)(reader, last, out)
     click.echo(say("exported", n=count), err=True)
 
@@ -110,7 +110,7 @@ def _target(target: Path | None) -> Iterator[IO[bytes]]:
 
 
 def _pages(reader: Any, last: int) -> Iterator[bytes]:
-    after = reader.first_sequence - 1
+    after = reader.anchor().sequence
     with progress(range(last), last, "export") as bar:
         while rows := reader.read(after + 1, last=last, limit=_PAGE):
             for row in rows:

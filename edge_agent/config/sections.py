@@ -140,10 +140,13 @@ class UplinkSection(_Section):
     )
     keepalive: int = Field(20, ge=5, le=3600, description="seconds between signs of life on an idle link")
     connect_timeout: float = Field(10.0, gt=0, le=120, description="seconds a broker has to answer")
+    reconnect_max: float = Field(20.0, gt=0, le=600, description="longest wait between attempts to connect; seconds")
     batch_records: int = Field(200, ge=1, le=1000, description="records in one message, at most")
     backlog_share: float = Field(0.25, ge=0.05, le=0.95, description="share of messages kept for the backlog")
 
-    @field_validator("verdict_timeout", "progress_timeout", "connect_timeout", "backlog_share", mode="before")
+    @field_validator(
+        "verdict_timeout", "progress_timeout", "connect_timeout", "reconnect_max", "backlog_share", mode="before"
+    )
     @classmethod
     def _whole_numbers_are_numbers(cls, value: object) -> object:
         return float(value) if type(value) is int else value

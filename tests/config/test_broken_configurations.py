@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from edge_agent.agent import prepare
 from edge_agent.cli.app import run
 from edge_agent.config import ConfigError
