@@ -37,6 +37,7 @@ from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSett
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
+_SHOWN_REFUSALS: Final = 1_000
 
 
 def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry]:
@@ -226,11 +227,17 @@ class Agent:
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": {topic.removeprefix("device/"): value for topic, value in self.board.latest("device/").items()},
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
-            "alarms": {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None},
+            "alarms": self._alarms(),
             "held_up": dict(self._health.held_up()),
             "clock_synced": clock.synchronised(),
             "uptime_s": round(clock.monotonic() - self._started, 1),
         }
+
+    def _alarms(self) -> dict[str, str]:
+        alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
+        if self.store.trouble is not None:
+            alarms["store"] = self.store.trouble
+        return alarms
 
     def info(self) -> dict[str, Any]:
         """What the platform is told about this box."""
@@ -258,10 +265,11 @@ class Agent:
         head = self.store.head.sequence
         first = max(1, head - limit + 1)
         outbox = self.store.outbox()
-        waiting = list(outbox.pending(first, head))
-        refused = {r.sequence: r.reason for r in outbox.quarantine(first=first, last=head, limit=limit)}
+        waiting = outbox.pending(first, head)
+        undelivered = outbox.undelivered(first, head)
+        reasons = {r.sequence: r.reason for r in outbox.quarantine(_SHOWN_REFUSALS)} if undelivered != waiting else {}
         rows = self.store.read(first, limit=limit)
-        return [RecentRecord(row.body, _mark(row.sequence, waiting, refused)) for row in reversed(rows)]
+        return [RecentRecord(row.body, _mark(row.sequence, waiting, undelivered, reasons)) for row in reversed(rows)]
 
     def watch(self) -> AbstractContextManager[Watcher]:
         """A watcher of the board."""
@@ -297,11 +305,13 @@ def _kept_facts(kept: Kept) -> dict[str, Any]:
     return {"id": kept.id, "sequence": kept.sequence, "type": kept.type}
 
 
-def _mark(sequence: int, waiting: list[tuple[int, int]], refused: Mapping[int, str]) -> Mark:
-    if sequence in refused:
-        return Mark("refused", refused[sequence])
+def _mark(
+    sequence: int, waiting: list[tuple[int, int]], undelivered: list[tuple[int, int]], reasons: Mapping[int, str]
+) -> Mark:
     if any(first <= sequence <= last for first, last in waiting):
         return Mark("saved")
+    if any(first <= sequence <= last for first, last in undelivered):
+        return Mark("refused", reasons.get(sequence))
     return Mark("delivered")
 
 

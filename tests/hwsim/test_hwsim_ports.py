@@ -136,7 +136,9 @@ def test_a_trigger_from_another_thread_scans_once(terminal: Callable[[str], Any]
         assert host.read_until(lambda got: b"\r" in got) == b"]E06901028225168\r"
 
 
-def test_an_unplug_in_the_middle_of_a_frame_comes_back_by_itself(tmp_path: Path, terminal: Callable[[str], Any]) -> None:
+def test_an_unplug_in_the_middle_of_a_frame_comes_back_by_itself(
+    tmp_path: Path, terminal: Callable[[str], Any]
+) -> None:
     link = tmp_path / "scanner"
     scanner = Scanner(ScannerSettings(), [], every=None)
     with Device(scanner, PtyPort(link), Line([Fault.parse("unplug:1:0.1")], seed=1)) as device:
