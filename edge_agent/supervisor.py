@@ -49,7 +49,7 @@ _POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
 class RecordKeeper(Protocol):
     """What a station's thread needs of the store."""
 
-    def submit(self, draft: Draft, timeout: float | None = 5.0) -> Ticket:
+    def submit(self, draft: Draft, timeout: float = 5.0) -> Ticket:
         """Queue a draft for the next commit."""
 
 
