@@ -1,0 +1,6 @@
+"""The uplink: kept records to the broker, the platform's verdicts back to the outbox."""
+
+from edge_agent.uplink.relay import LinkState, LinkStatus, Relay
+from edge_agent.uplink.settings import Identity, LinkSettings, TlsSettings
+
+__all__ = ["Identity", "LinkSettings", "LinkState", "LinkStatus", "Relay", "TlsSettings"]

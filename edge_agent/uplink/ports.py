@@ -1,0 +1,75 @@
+"""What the relay needs from the store, and nothing more. `edge_agent.store` offers it; tests bring a small one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from edge_agent.model import Instant, Refusal
+
+Range = tuple[int, int]
+"""An inclusive range of sequences."""
+
+
+class Row(Protocol):
+    """One kept record: its sequence and its stored bytes."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Head(Protocol):
+    """The last committed record of the chain."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+class Counts(Protocol):
+    """How many records wait for the platform's word."""
+
+    @property
+    def pending(self) -> int: ...
+
+
+class Settled(Protocol):
+    """How much of a verdict was new."""
+
+    @property
+    def newly_accepted(self) -> int: ...
+    @property
+    def newly_refused(self) -> int: ...
+
+
+class Pending(Protocol):
+    """Which records are neither delivered nor rejected. Answers come from memory."""
+
+    @property
+    def watermark(self) -> int:
+        """Every sequence up to here is settled."""
+
+    def counts(self) -> Counts: ...
+    def pending(self, first: int, last: int) -> Sequence[Range]: ...
+
+
+class Outbox(Pending, Protocol):
+    """Pending records, and where verdicts go."""
+
+    def settle(self, accepted: Iterable[Range], refused: Iterable[Refusal], at: Instant) -> Settled:
+        """Take a verdict: in memory at once, durable within a second."""
+
+
+class Store(Protocol):
+    """Kept records, in order."""
+
+    @property
+    def chain(self) -> str: ...
+    @property
+    def head(self) -> Head: ...
+    def read(self, first: int, *, last: int | None, limit: int, max_bytes: int | None) -> Sequence[Row]: ...
+    def on_kept(self, listener: Callable[[Sequence[Any]], None]) -> None: ...
+    def note(self, key: str) -> str | None: ...
+    def set_note(self, key: str, value: str) -> None: ...
+    def outbox(self) -> Outbox: ...

@@ -1,0 +1,404 @@
+"""The relay: outbox to broker, verdicts to outbox. One thread owns the dispatch and the connection."""
+
+from __future__ import annotations
+
+import enum
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+
+from edge_agent import clock
+from edge_agent.model import Refusal, Verdict
+from edge_agent.retry import Backoff
+from edge_agent.uplink import wire
+from edge_agent.uplink.dispatch import FAILURE, Dispatch, Load
+from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed
+from edge_agent.uplink.ports import Range, Store
+from edge_agent.uplink.settings import Identity, LinkSettings
+from edge_agent.uplink.versions import MqttVersion, Versions
+from edge_agent.uplink.waker import Waker
+
+_TURN: Final = 1.0
+"""Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
+_MARGIN: Final = 1_024
+"""Bytes of a packet that are not payload: topic, identifier, properties."""
+
+_log = structlog.get_logger("edge_agent.uplink")
+
+
+class LinkState(enum.StrEnum):
+    """How the link stands. `connected` means subscribed too, so that verdicts can come."""
+
+    OFFLINE = "offline"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkStatus:
+    """The link at one moment. `since` is monotonic seconds, `reason` says why in words.
+
+    `in_flight` counts messages that the broker has not acknowledged, `unverdicted` records that were published
+    and are not settled; `last_verdict_age` is in seconds, None before the first. `warning` tells what keeps
+    records from being delivered over a link that stands.
+    """
+
+    state: LinkState
+    since: float
+    reason: str
+    protocol: str | None = None
+    session: str | None = None
+    in_flight: int = 0
+    unverdicted: int = 0
+    last_verdict_age: float | None = None
+    platform_accepting: bool = True
+    warning: str | None = None
+
+
+def _nothing() -> None:
+    return None
+
+
+def _no_facts() -> Mapping[str, Any]:
+    return {}
+
+
+class Relay:
+    """Publishes what is kept until the platform has accepted it.
+
+    `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
+    every `_TURN` seconds unless something holds it up. `run` is for a supervised thread and may be called again
+    after it raised; `start` and `stop` bring a thread of its own.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: LinkSettings,
+        identity: Identity,
+        *,
+        info: Callable[[], Mapping[str, Any]] = _no_facts,
+        pulse: Callable[[], None] = _nothing,
+    ) -> None:
+        self._store = store
+        self._outbox = store.outbox()
+        self._settings = settings
+        self._identity = identity
+        self._info = info
+        self._pulse = pulse
+        self._topics = wire.Topics.of(identity)
+        self._compress = wire.compressor(settings.compression)
+        self._note = f"uplink.mqtt_version {settings.host}:{settings.port}"
+        self._waker = Waker()
+        self._stopping = threading.Event()
+        self._goodbye_until = 0.0
+        self._thread: threading.Thread | None = None
+        self._dispatch = Dispatch(self._outbox, settings)
+        self._versions = Versions(None)
+        self._backoff = Backoff(maximum=settings.reconnect_max)
+        self._connection: Connection | None = None
+        self._version = MqttVersion.V5
+        self._session = ""
+        self._since = ""
+        self._dial_at = 0.0
+        self._window: Connected | None = None
+        self._subscribe_by = 0.0
+        self._own: set[int] = set()
+        self._info_at = 0.0
+        self._last_verdict: float | None = None
+        self._delivered = False
+        self._warned: str | None = None
+        self._logged: tuple[LinkState, str] | None = None
+        self._status = LinkStatus(state=LinkState.OFFLINE, since=clock.monotonic(), reason="not started")
+        store.on_kept(self._on_kept)
+        if self._compress.name != settings.compression:
+            _log.warning("link.compression", wanted=settings.compression, used=self._compress.name)
+
+    # For others, from any thread
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self.run, name="relay", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 3.0) -> bool:
+        """Say goodbye to the broker and end, within `timeout` seconds; False where that did not come about."""
+        self._goodbye_until = clock.monotonic() + 0.8 * timeout
+        self._stopping.set()
+        self._waker.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def status(self) -> LinkStatus:
+        """How the link stands now."""
+        last = self._last_verdict
+        return replace(
+            self._status,
+            in_flight=self._dispatch.in_flight,
+            unverdicted=self._dispatch.unverdicted,
+            last_verdict_age=None if last is None else clock.monotonic() - last,
+            platform_accepting=self._dispatch.platform.accepting,
+            warning=self._dispatch.refusal,
+        )
+
+    def _on_kept(self, _kept: Sequence[Any]) -> None:
+        self._waker.set()
+
+    # The thread
+
+    def run(self) -> None:
+        """Relay until `stop`. What it raises is a fault of the store or of ours: call it again after a while."""
+        self._dispatch = Dispatch(self._outbox, self._settings)
+        self._versions = Versions(self._store.note(self._note))
+        self._dial_at = 0.0
+        try:
+            while not self._stopping.is_set():
+                self._pulse()
+                self._turn()
+            self._say_goodbye()
+        finally:
+            self._drop()
+            self._set_state(LinkState.OFFLINE, "stopped")
+
+    def _turn(self) -> None:
+        now = clock.monotonic()
+        connection = self._connection
+        if connection is None:
+            if now < self._dial_at or self._stopping.is_set():
+                self._waker.wait(min(_TURN, self._dial_at - now))
+                return
+            connection = self._dial(now)
+        wait = self._dispatch.deadline(now) - now if connection.free > 0 else _TURN
+        for event in connection.turn(min(_TURN, max(0.0, wait))):
+            self._handle(event)
+        now = clock.monotonic()
+        if self._status.state is LinkState.CONNECTED:
+            self._dispatch.kept(self._store.head.sequence)
+            self._publish(connection, now)
+            self._look_for_standstill(now)
+        elif self._window is not None and now >= self._subscribe_by:
+            self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
+
+    # Connecting and losing the connection
+
+    def _dial(self, now: float) -> Connection:
+        self._version = self._versions.next
+        self._session = uuid.uuid4().hex
+        self._since = clock.rfc3339(clock.now().wall_ms, self._identity.zone)
+        self._window = None
+        self._own.clear()
+        self._delivered = False
+        will = wire.state(online=False, session=self._session, since=self._since)
+        self._connection = Connection(self._settings, self._identity, self._version, will=will, waker=self._waker)
+        self._set_state(LinkState.CONNECTING, self._status.reason)
+        return self._connection
+
+    def _handle(self, event: Event) -> None:
+        connection = self._connection
+        if connection is None:
+            return  # dropped while handling an event of the same turn
+        match event:
+            case Connected():
+                self._on_connected(connection, event)
+            case Subscribed():
+                self._on_subscribed(event)
+            case Acknowledged():
+                self._on_acknowledged(event)
+            case Arrived():
+                self._on_arrived(event)
+                connection.acknowledge(event)
+            case Closed():
+                self._lost(event.reason, suspect=event.suspect)
+
+    def _on_connected(self, connection: Connection, connected: Connected) -> None:
+        self._window = connected
+        self._versions.worked()
+        if self._store.note(self._note) != self._version:
+            self._store.set_note(self._note, self._version)
+        self._subscribe_by = clock.monotonic() + self._settings.connect_timeout
+        # Also where the broker still has the session: it may have lost the subscription all the same.
+        connection.subscribe([self._topics.verdicts, self._topics.platform_state])
+        self._publish_state(connection, online=True)
+        self._info_at = 0.0
+
+    def _on_subscribed(self, subscribed: Subscribed) -> None:
+        if self._window is None or self._status.state is LinkState.CONNECTED:
+            return
+        if subscribed.codes[0] >= FAILURE and self._settings.acknowledgement == "platform":
+            self._lost(f"the broker refuses the subscription to verdicts, reason {subscribed.codes[0]}")
+            return
+        self._dispatch.opened(
+            clock.monotonic(),
+            head=self._store.head.sequence,
+            window=min(self._settings.window, self._window.window),
+            max_bytes=self._window.max_packet - _MARGIN,
+        )
+        self._set_state(LinkState.CONNECTED, f"MQTT {self._version}, window {self._window.window}")
+
+    def _lost(self, reason: str, *, suspect: bool = False) -> None:
+        now = clock.monotonic()
+        stood = self._status.state is LinkState.CONNECTED
+        if stood and (self._delivered or now - self._status.since >= self._settings.progress_timeout):
+            self._backoff.reset()
+        at_once = self._window is None and self._versions.failed(suspect=suspect)
+        self._dial_at = now if at_once else now + self._backoff.next()
+        self._drop()
+        self._set_state(LinkState.OFFLINE, reason)
+
+    def _drop(self) -> None:
+        self._dispatch.closed()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _set_state(self, state: LinkState, reason: str) -> None:
+        connected = state is LinkState.CONNECTED
+        self._status = LinkStatus(
+            state=state,
+            since=clock.monotonic(),
+            reason=reason,
+            protocol=str(self._version) if connected else None,
+            session=self._session if connected else None,
+        )
+        if state is not LinkState.CONNECTING and self._logged != (state, reason):
+            self._logged = (state, reason)
+            _log.info("link.state", state=str(state), reason=reason, protocol=self._status.protocol)
+
+    def _say_goodbye(self) -> None:
+        """Tell the broker that we go, so that the platform need not wait for the will."""
+        connection = self._connection
+        if connection is None or self._window is None:
+            return
+        self._turn_until(connection, lambda: connection.free > 0)
+        if connection.free > 0:
+            mid = self._publish_state(connection, online=False)
+            self._turn_until(connection, lambda: mid not in self._own)
+        connection.disconnect()
+        self._turn_until(connection, lambda: False)
+
+    def _turn_until(self, connection: Connection, done: Callable[[], bool]) -> None:
+        while not done() and self._connection is not None and clock.monotonic() < self._goodbye_until:
+            for event in connection.turn(min(0.1, max(0.0, self._goodbye_until - clock.monotonic()))):
+                self._handle(event)
+
+    def _look_for_standstill(self, now: float) -> None:
+        reason = self._dispatch.stalled(now)
+        if reason is not None:
+            self._lost(reason)
+
+    # Publishing
+
+    def _publish(self, connection: Connection, now: float) -> None:
+        if now >= self._info_at and connection.free > 0:
+            self._info_at = now + self._settings.info_interval
+            payload = wire.info(self._info())
+            self._own.add(connection.publish(self._topics.info, payload, retain=True, content_type=wire.JSON_TYPE))
+        while connection.free > 0:
+            load = self._dispatch.next(now)
+            if load is None:
+                break
+            bodies, ranges = self._read(load, now)
+            if bodies:
+                payload, content_type = self._compress(wire.batch(bodies))
+                mid = connection.publish(self._topics.records, payload, content_type=content_type)
+                self._dispatch.published(load, ranges, mid, now)
+
+    def _publish_state(self, connection: Connection, *, online: bool) -> int:
+        payload = wire.state(online=online, session=self._session, since=self._since)
+        mid = connection.publish(self._topics.state, payload, retain=True, content_type=wire.JSON_TYPE)
+        self._own.add(mid)
+        return mid
+
+    def _read(self, load: Load, now: float) -> tuple[list[bytes], list[Range]]:
+        """The records of `load` that fit into one message: their bytes and ranges, at least one record."""
+        bodies: list[bytes] = []
+        ranges: list[Range] = []
+        room = self._dispatch.pace.max_bytes - 2
+        for first, last in load.ranges:
+            expected = first
+            for row in self._store.read(first, last=last, limit=last - first + 1, max_bytes=max(1, room)):
+                if row.sequence != expected or (bodies and len(row.body) + 1 > room):
+                    break
+                bodies.append(row.body)
+                room -= len(row.body) + 1
+                expected += 1
+            if expected > first:
+                ranges.append((first, expected - 1))
+            if expected <= last:
+                break
+        if not bodies:
+            first = load.ranges[0][0]
+            rows = self._store.read(first, last=first, limit=1, max_bytes=None)
+            if rows:
+                return [rows[0].body], [(first, first)]
+            _log.error("record.unreadable", sequence=first)
+            self._dispatch.unreadable(replace(load, ranges=((first, first),)), now)
+        return bodies, ranges
+
+    # What the broker and the platform say
+
+    def _on_acknowledged(self, acknowledged: Acknowledged) -> None:
+        if acknowledged.mid in self._own:
+            self._own.discard(acknowledged.mid)
+            if acknowledged.code >= FAILURE:
+                _log.warning("link.refused", what="state or info", code=acknowledged.code)
+            return
+        delivered = self._dispatch.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic())
+        if delivered:
+            self._settle(delivered, ())
+        if self._dispatch.refusal != self._warned:
+            self._warned = self._dispatch.refusal
+            _log.warning("link.refused", what="records", reason=self._warned or "no longer")
+
+    def _on_arrived(self, message: Arrived) -> None:
+        if message.topic == self._topics.verdicts:
+            self._on_verdict(message.payload)
+        elif message.topic == self._topics.platform_state:
+            self._on_platform_state(message.payload)
+
+    def _on_verdict(self, payload: bytes) -> None:
+        verdict = wire.decode_verdict(payload)
+        if isinstance(verdict, wire.Malformed):
+            _log.warning("verdict.malformed", reason=verdict.reason)
+            return
+        known = self._known(verdict)
+        if known is None:
+            _log.warning("verdict.unknown", chain=verdict.chain, ours=self._store.chain)
+            return
+        moved = self._settle(known.accepted, known.rejected)
+        self._last_verdict = now = clock.monotonic()
+        self._dispatch.verdict(known, moved=moved, now=now)
+        accepted = sum(last - first + 1 for first, last in known.accepted)
+        _log.info("verdict", accepted=accepted, rejected=len(known.rejected))
+
+    def _known(self, verdict: Verdict) -> Verdict | None:
+        """The part of a verdict that is about records of ours; None where the chain is another."""
+        if verdict.chain != self._store.chain:
+            return None
+        head = self._store.head.sequence
+        accepted = tuple((first, min(last, head)) for first, last in verdict.accepted if first <= head)
+        rejected = tuple(refusal for refusal in verdict.rejected if refusal.sequence <= head)
+        if accepted != verdict.accepted or rejected != verdict.rejected:
+            _log.warning("verdict.unknown", chain=verdict.chain, head=head)
+        return Verdict(chain=verdict.chain, accepted=accepted, rejected=rejected)
+
+    def _settle(self, accepted: Iterable[Range], rejected: Iterable[Refusal]) -> bool:
+        settled = self._outbox.settle(accepted, rejected, clock.now())
+        moved = settled.newly_accepted + settled.newly_refused > 0
+        self._delivered = self._delivered or moved
+        return moved
+
+    def _on_platform_state(self, payload: bytes) -> None:
+        state = wire.decode_platform_state(payload)
+        if isinstance(state, wire.Malformed):
+            _log.warning("platform.malformed", reason=state.reason)
+            return
+        _log.info("platform.state", accepting=state.accepting, drain_per_s=state.drain_per_s)
+        self._dispatch.heard(state, clock.monotonic())
