@@ -109,11 +109,11 @@ class Agent:
         gateway = self.config.gateway
         identity = Identity(site=gateway.site, gateway=gateway.id, source=gateway.source, zone=gateway.zone)
         relay = Relay(
-            link_settings(self.config), identity, store, info=self.info, pulse=self._health.part("relay", patience=60.0)
+            store, link_settings(self.config), identity, info=self.info, pulse=self._health.part("relay", patience=60.0)
         )
         relay.start()
         self._relay = relay
-        self._stops.append(lambda: relay.stop(2.0))
+        self._stops.append(lambda: self._report_slow(() if relay.stop(2.0) else ("relay",)))
 
     def _start_supervisor(self, store: Store) -> None:
         units = {device.id: device.unit for device in self.config.device if device.unit is not None}
