@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.control import ControlClient
 from hwsim.chaos import ChaosProxy
 from hwsim.city import City
 
@@ -185,6 +186,11 @@ class AgentProcess:
         """Ids and sequences that the log told as kept: their tickets had resolved."""
         return {e["id"]: e["sequence"] for e in self.log() if e["event"] == "record.kept"}
 
+    def status(self) -> dict[str, Any]:
+        with ControlClient(Path(f"{self.database}.sock")) as client:
+            answer: dict[str, Any] = client.ask(do="status")["status"]
+            return answer
+
     def head(self) -> int:
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT max(sequence) FROM records").fetchone()[0])
@@ -273,7 +279,7 @@ class World:
         self.scale.rest()
         head = self.agent.head()
         within = self.progress_timeout + 30 + extra
-        self.agent.wait(lambda: self.agent.head() == head and self._at_rest(head), within, "all is at the platform")
+        self.agent.wait(lambda: self.agent.head() == head and self._at_rest(head), within, "all has its verdict")
         stats = self.city.stats
         assert (stats.gaps, stats.chain_ok, stats.malformed) == (0, True, 0), stats
         kept = self.agent.kept()
@@ -288,7 +294,7 @@ class World:
 
     def _at_rest(self, head: int) -> bool:
         stats = self.city.stats
-        return stats.distinct + stats.rejected >= head
+        return stats.distinct + stats.rejected >= head and self.agent.status()["pending"] == 0
 
     def close(self) -> None:
         self.scale.close()
