@@ -161,7 +161,7 @@ class Marked:
         if inner >= 0:
             return _reject(inner - at, "truncated")
         if len(data) - at >= self.limit:
-            return _reject(_to_next_start(data, at, self.limit, self.start), "too-long")
+            return _reject(_to_next_start(data, at, self.limit, self.start), "malformed")
         return _reject(len(data) - at, "truncated") if final else None
 
 

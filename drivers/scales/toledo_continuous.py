@@ -88,10 +88,8 @@ class _ContinuousFraming:
             return self._without_checksum(data, at) if final else None
         if following[0] != _STX:
             return self._with_checksum(data, at, right=following[0] == check)
-        if len(following) < 2:  # a checksum of 02, or the next frame
-            if not final:
-                return None
-            return self._with_checksum(data, at, right=True) if check == _STX else self._without_checksum(data, at)
+        if len(following) < 2:  # a checksum of 02, or the next frame: if it cannot be told, refuse
+            return self._with_checksum(data, at, right=check == _STX) if final else None
         if following[1] == _STX:
             return self._with_checksum(data, at, right=check == _STX)
         return self._without_checksum(data, at)
