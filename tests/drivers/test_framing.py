@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.checksum import xor
-from drivers.framing import Cut, Fixed, Frame, FrameBuffer, Framing, GapBuffer, LengthPrefixed, Lines, Marked
+from drivers.framing import (
+    NOISE_LIMIT,
+    Cut,
+    Fixed,
+    Frame,
+    FrameBuffer,
+    Framing,
+    GapBuffer,
+    LengthPrefixed,
+    Lines,
+    Marked,
+)
 from edge_agent.model import Rejected
 
 MARKED = Marked(start=b"\x02", end=b"\x03", limit=16)
@@ -59,7 +70,7 @@ def test_a_flood_is_held_to_the_limit(framing: Framing, flood: bytes) -> None:
     buffer = FrameBuffer(framing)
     for _ in range(50):
         buffer.feed(flood * 200)
-        assert buffer.held <= 64
+        assert buffer.held <= NOISE_LIMIT
 
 
 SENT = st.lists(st.text("0123456789", min_size=1, max_size=8).map(str.encode), max_size=5)

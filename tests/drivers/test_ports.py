@@ -291,6 +291,17 @@ def test_cas_conversation_with_a_scale_that_is_busy_silent_and_then_answers(
     assert set(asked) == {b"\x05", b"\x11"}
 
 
+def test_a_scan_comes_out_after_the_silence_without_more_bytes(
+    specs: Mapping[str, DriverSpec], terminal: Callable[[], Any]
+) -> None:
+    far = terminal()
+    session = DeviceSession(transport(f"serial:{far.path}"), specs["serial-scanner"].make({}))
+    session.open()
+    far.write(b"]E06901028225168\r")
+    assert [describe(event) for event in read_until(session, bool)] == ["scan ]E0 6901028225168"]
+    session.close()
+
+
 def test_a_command_reaches_the_instrument_and_the_tap_sees_both_ways(
     specs: Mapping[str, DriverSpec], terminal: Callable[[], Any]
 ) -> None:
