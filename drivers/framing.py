@@ -3,8 +3,8 @@
 A `Framing` is a frozen declaration; a `FrameBuffer` holds the bytes of one port and cuts them by it. What a
 cut is depends only on the bytes from the cut's beginning on, never on how they were delivered, so any
 splitting of a stream gives the same frames. Every byte comes out in exactly one frame or rejected piece, and
-a frame always begins where its framing says that frames begin. The buffer never holds more than about
-`limit` bytes.
+a frame always begins where its framing says that frames begin. The buffer never holds more than one
+frame's limit, or `NOISE_LIMIT`.
 
 Framings: `Marked` (start and end marks), `Lines` (terminators, frames glued without one), `Fixed` (start mark,
 fixed length, checksum), `LengthPrefixed` (a header that tells the length), and `GapBuffer` where silence ends a
@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from edge_agent.model import Rejected
 
@@ -117,13 +117,17 @@ def _to_next_start(data: bytes, at: int, size: int, start: bytes) -> int:
     return size
 
 
-def _noise(data: bytes, at: int, *, start: re.Pattern[bytes], mark: bytes, limit: int, final: bool) -> Cut | None:
+NOISE_LIMIT: Final = 256
+"""So many bytes between frames are rejected as one piece: garbage at full speed must not become a flood of events."""
+
+
+def _noise(data: bytes, at: int, *, start: re.Pattern[bytes], mark: bytes, final: bool) -> Cut | None:
     """Cut what stands before the next opening; called where none stands at `at`."""
-    found = start.search(data, at, at + limit)
+    found = start.search(data, at, at + NOISE_LIMIT)
     if found:
         return _reject(found.start() - at, "noise")
-    if len(data) - at >= limit:
-        return _reject(_to_next_start(data, at, limit, mark), "noise")
+    if len(data) - at >= NOISE_LIMIT:
+        return _reject(_to_next_start(data, at, NOISE_LIMIT, mark), "noise")
     return _reject(len(data) - at, "noise") if final else None
 
 
@@ -152,7 +156,7 @@ class Marked:
         if data[at] in self.singles:
             return Cut(size=1, body=data[at : at + 1])
         if not data.startswith(self.start, at):
-            return _noise(data, at, start=self._opening, mark=self.start, limit=self.limit, final=final)
+            return _noise(data, at, start=self._opening, mark=self.start, final=final)
         inner = data.find(self.start, at + 1, at + self.limit)
         end = data.find(self.end, at + len(self.start), at + self.limit)
         if end >= 0 and not 0 <= inner < end:
@@ -161,7 +165,7 @@ class Marked:
         if inner >= 0:
             return _reject(inner - at, "truncated")
         if len(data) - at >= self.limit:
-            return _reject(_to_next_start(data, at, self.limit, self.start), "too-long")
+            return _reject(_to_next_start(data, at, self.limit, self.start), "malformed")
         return _reject(len(data) - at, "truncated") if final else None
 
 
@@ -240,8 +244,7 @@ class Fixed:
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
         if not data.startswith(self.start, at):
-            limit = max(self.length, 64)
-            return _noise(data, at, start=self._opening, mark=self.start, limit=limit, final=final)
+            return _noise(data, at, start=self._opening, mark=self.start, final=final)
         return _sized(data, at, self.length, self.start, self.check, final=final)
 
 
@@ -267,7 +270,7 @@ class LengthPrefixed:
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
         if not data.startswith(self.start, at):
-            return _noise(data, at, start=self._opening, mark=self.start, limit=self.limit, final=final)
+            return _noise(data, at, start=self._opening, mark=self.start, final=final)
         if len(data) - at < self.header:
             return _reject(_to_next_start(data, at, len(data) - at, self.start), "truncated") if final else None
         total = self.total(data[at : at + self.header])

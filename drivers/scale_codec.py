@@ -175,7 +175,11 @@ def decode(dialect: Dialect, piece: Frame | Rejected) -> DeviceEvent:
                 return _read(dialect, form, match, piece)
             except Refused as refused:
                 return Rejected(reason=str(refused), raw=piece.raw)
-    return Rejected(reason="truncated" if piece.closed == "stream" else "malformed", raw=piece.raw)
+    return Rejected(reason=_unfinished(piece) or "malformed", raw=piece.raw)
+
+
+def _unfinished(frame: Frame) -> str:
+    return "truncated" if frame.closed == "stream" else ""
 
 
 def _read(dialect: Dialect, form: Form, match: re.Match[bytes], frame: Frame) -> Reading:
@@ -237,7 +241,10 @@ def _lookup(
 
 
 def _unit(dialect: Dialect, form: Form, groups: Mapping[str, str | None], frame: Frame) -> str | None:
-    unit = _lookup(dialect, groups, "unit", dialect.units, form.unit)
+    try:
+        unit = _lookup(dialect, groups, "unit", dialect.units, form.unit)
+    except Refused as refused:
+        raise Refused(_unfinished(frame) or str(refused)) from refused
     text = groups.get("unit")
     if text is None:
         return unit

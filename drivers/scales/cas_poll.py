@@ -92,14 +92,16 @@ class CasPollCodec:
         """See `Codec.tick`."""
         if self._every is None or now < self._due:
             return []
+        outputs: list[CodecOutput] = []
         if self._awaiting != "nothing":
+            outputs += self._frames.close(now)  # a frame that stopped half-way must not swallow the next ACK
             self._unanswered += 1
             if self._unanswered >= self._TRIES:
                 self._rest(now + self._PAUSE)
-                return []
+                return outputs
         self._awaiting = "ack"
         self._due = now + self._reply_within
-        return [Send(data=_ENQ)]
+        return [*outputs, Send(data=_ENQ)]
 
     def command(self, name: str, now: float) -> list[CodecOutput]:
         """See `Codec.command`: this protocol has none."""

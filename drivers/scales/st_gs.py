@@ -28,7 +28,7 @@ _HEADER = rb"(?P<stability>ST|US),(?P<basis>GS|NT|TR|G|N)(?:,|(?=[ +-]))"
 _VALUE = rb"(?P<weight>0*[0-9]{1,6}(?:[.,][0-9]{0,5})?)"
 _UNIT = rb" *(?P<unit>[A-Za-z%]{1,4})"
 _SIGNED = rb" *(?P<sign>[+-]?) *" + _VALUE + _UNIT + rb" *"
-_OUT = rb"(?:GS|NT|TR|G|N),? *%b *[0-9., ]*(?:[A-Za-z]{1,3})? *"
+_OUT = rb"(?:GS|NT|TR|G|N),? *%b[0-9., ]*(?:[A-Za-z]{1,3})? *"
 
 DIALECT = Dialect(
     framing=Lines(limit=64, start=re.compile(rb"(?:ST|US|OL|UL),(?:GS|NT|TR|G|N)[, +-]", re.IGNORECASE)),
@@ -41,7 +41,7 @@ DIALECT = Dialect(
         ),
     ),
     states=(
-        State(pattern=re.compile(rb"OL," + _OUT % rb"\+?", re.IGNORECASE), means="overload"),
+        State(pattern=re.compile(rb"OL," + _OUT % rb"(?:\+|(?=[ 0-9.,]{6}))", re.IGNORECASE), means="overload"),
         State(pattern=re.compile(rb"OL," + _OUT % rb"-", re.IGNORECASE), means="underload"),
         State(pattern=re.compile(rb"UL," + _OUT % rb"[+-]?", re.IGNORECASE), means="underload"),
     ),
@@ -54,7 +54,6 @@ DIALECT = Dialect(
         "LB": "lb",
         "OZ": "oz",
         "OZT": None,
-        "LBOZ": None,
         "PCS": "pcs",
         "PC": "pcs",
         "%": "%",

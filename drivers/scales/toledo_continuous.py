@@ -28,7 +28,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from drivers.checksum import twos_complement_7
-from drivers.framing import Cut, Frame, FrameBuffer
+from drivers.framing import NOISE_LIMIT, Cut, Frame, FrameBuffer
 from drivers.scale_codec import Refused, command_bytes, displayed
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Send
 from edge_agent.model import DeviceEvent, Reading, Rejected, Status
@@ -40,7 +40,6 @@ _CHECKED: Final = 18
 _SURE: Final = 3
 """So many frames alike and the instrument is known to send, or not to send, the checksum."""
 
-_LIMIT: Final = 64
 _COMMANDS: Final = MappingProxyType({"zero": b"Z", "tare": b"T", "clear-tare": b"C"})
 _UNITS: Final = MappingProxyType({1: "g", 2: "t", 3: "oz"})
 _FIELD = re.compile(rb" *[0-9]+")
@@ -71,9 +70,9 @@ class _ContinuousFraming:
         return self._ending(data, at, final=final)
 
     def _noise(self, data: bytes, at: int, *, final: bool) -> Cut | None:
-        start = data.find(b"\x02", at, at + _LIMIT)
-        size = start - at if start >= 0 else min(len(data) - at, _LIMIT)
-        if start < 0 and size < _LIMIT and not final:
+        start = data.find(b"\x02", at, at + NOISE_LIMIT)
+        size = start - at if start >= 0 else min(len(data) - at, NOISE_LIMIT)
+        if start < 0 and size < NOISE_LIMIT and not final:
             return None
         self._bare = 0
         return Cut(size=size, reason="noise", lost=True)
@@ -88,10 +87,8 @@ class _ContinuousFraming:
             return self._without_checksum(data, at) if final else None
         if following[0] != _STX:
             return self._with_checksum(data, at, right=following[0] == check)
-        if len(following) < 2:  # a checksum of 02, or the next frame
-            if not final:
-                return None
-            return self._with_checksum(data, at, right=True) if check == _STX else self._without_checksum(data, at)
+        if len(following) < 2:  # a checksum of 02, or the next frame: if it cannot be told, refuse
+            return self._with_checksum(data, at, right=check == _STX) if final else None
         if following[1] == _STX:
             return self._with_checksum(data, at, right=check == _STX)
         return self._without_checksum(data, at)

@@ -233,7 +233,8 @@ def _opening(path: str) -> Iterator[None]:
 
 
 def _meaning(path: str, error: OSError | termios.error) -> TransportError:
-    number = error.errno if isinstance(error, OSError) else error.args[0]
+    cause = error.__context__ if isinstance(error.__context__, termios.error) else error  # pyserial drops its number
+    number = cause.errno if isinstance(cause, OSError) else cause.args[0]
     if number in (errno.EACCES, errno.EPERM):
         return PermissionDenied(
             f"{path} may not be opened by this user: add it to the group {_group(path)!r} "

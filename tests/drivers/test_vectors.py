@@ -1,0 +1,103 @@
+"""Every vector, however its bytes are cut, gives its events; every byte is in exactly one of them."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.vectors import describe, play
+from edge_agent.driver import Codec, DriverSpec
+from edge_agent.model import Reading
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+ORIGINS = {"capture", "manual", "test", "derived"}
+
+
+def test_whole(vector: Any, listening: Callable[[Any], Codec]) -> None:
+    events = play(listening(vector), [vector.data])
+    assert [describe(event) for event in events] == vector.events
+    assert b"".join(event.raw for event in events) == vector.data
+    assert vector.origin in ORIGINS
+
+
+def test_any_splitting_gives_the_same_events(vector: Any, listening: Callable[[Any], Codec]) -> None:
+    whole = play(listening(vector), [vector.data])
+    data = vector.data
+    assert play(listening(vector), [data[i : i + 1] for i in range(len(data))]) == whole
+    for at in range(1, min(len(data), 400)):
+        assert play(listening(vector), [data[:at], data[at:]]) == whole
+    chance = random.Random(vector.id)
+    for _ in range(20):
+        cuts = sorted(chance.sample(range(len(data) + 1), min(len(data), chance.randint(1, 9))))
+        pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+        assert play(listening(vector), pieces) == whole
+
+
+def test_every_file_names_a_driver_and_no_vector_is_lost(specs: Mapping[str, DriverSpec]) -> None:
+    files = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in VECTORS.glob("*/*.toml")}
+    assert all(content["driver"] == name and content["vectors"] for name, content in files.items())
+    assert set(specs) <= set(files), "a driver without vectors"
+
+
+def test_a_stream_that_begins_within_a_frame_gives_no_weight_from_it(
+    weight_frame: Any, listening: Callable[[Any], Codec]
+) -> None:
+    for at in range(1, len(weight_frame.data)):
+        tail = weight_frame.data[at:]
+        weights = [e for e in play(listening(weight_frame), [tail]) if isinstance(e, Reading) and e.weight]
+        assert not weights, (tail, weights)
+
+
+def test_a_stream_that_ends_within_a_frame_gives_its_weight_or_none(
+    weight_frame: Any, listening: Callable[[Any], Codec]
+) -> None:
+    (whole,) = play(listening(weight_frame), [weight_frame.data])
+    assert isinstance(whole, Reading)
+    for at in range(1, len(weight_frame.data)):
+        for event in play(listening(weight_frame), [weight_frame.data[:at]]):
+            if isinstance(event, Reading):
+                assert (event.weight, event.unit, event.condition) == (whole.weight, whole.unit, whole.condition)
+
+
+@pytest.mark.parametrize("driver", ["xk3190-continuous", "cas-poll", "toledo-continuous"])
+def test_no_single_flipped_bit_changes_a_weight(
+    driver: str, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
+) -> None:
+    for vector in vectors_of(driver):
+        whole = play(listening(vector), [vector.data])
+        bare = driver == "toledo-continuous" and len(vector.data) == 17
+        if len(whole) != 1 or not isinstance(whole[0], Reading) or whole[0].weight is None or bare:
+            continue
+        for bit in range(8 * len(vector.data)):
+            flipped = bytearray(vector.data)
+            flipped[bit // 8] ^= 1 << bit % 8
+            for event in play(listening(vector), [bytes(flipped)]):
+                told = (event.weight, event.unit, event.stability, event.basis) if isinstance(event, Reading) else None
+                assert told in (None, (whole[0].weight, whole[0].unit, whole[0].stability, whole[0].basis))
+
+
+@pytest.mark.parametrize("driver", ["xk3190-continuous", "st-gs", "mt-sics", "cas-poll", "toledo-continuous"])
+def test_bytes_lost_between_two_frames_never_make_a_third_weight(
+    driver: str, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
+) -> None:
+    """The head of one frame runs into a later place of the next, as when a buffer overflows."""
+    frames = [
+        v
+        for v in vectors_of(driver)
+        if len(v.events) == 1 and isinstance(play(listening(v), [v.data])[0], Reading) and len(v.data) < 40
+    ]
+    for first in frames:
+        for second in frames[:6]:
+            legal = {told.weight for v in (first, second) for told in play(listening(v), [v.data])}
+            for cut in range(1, len(first.data)):
+                stream = first.data[:cut] + second.data + second.data
+                told = [e.weight for e in play(listening(second), [stream]) if isinstance(e, Reading) and e.weight]
+                assert set(told) <= legal
+                assert not second.data.endswith((b"\n", b"\x03", b"\x04")) or told.count(
+                    play(listening(second), [second.data])[0].weight
+                ) >= (play(listening(second), [second.data])[0].weight is not None)
