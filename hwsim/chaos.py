@@ -274,6 +274,8 @@ class ChaosProxy:
             await self._carry(connection, reader)
         except (OSError, TimeoutError):
             pass  # one end is gone; the other is reset below
+        except asyncio.CancelledError:
+            pass  # the proxy stops; asyncio's stream server would log a cancelled task as an error
         finally:
             connection.abort()
             self._connections.discard(connection)

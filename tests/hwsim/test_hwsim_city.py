@@ -84,7 +84,9 @@ def city(mosquitto: Any, tmp_path: Path) -> Iterator[Callable[..., City]]:
         each.stop()
 
 
-def test_records_are_stored_once_and_every_copy_is_accepted(gateway: Gateway, city: Any, chain: Any, tmp_path: Path) -> None:
+def test_records_are_stored_once_and_every_copy_is_accepted(
+    gateway: Gateway, city: Any, chain: Any, tmp_path: Path
+) -> None:
     platform = city()
     chain.add(5)
     gateway.send(chain.records)
@@ -120,7 +122,9 @@ def test_compression_is_told_by_the_first_bytes(gateway: Gateway, city: Any, cha
     assert gateway.verdict()["accepted"] == [[1, 3]]
 
 
-def test_the_platform_says_that_it_accepts_to_each_site_it_knows(gateway: Gateway, city: Any, chain: Any, mosquitto: Any) -> None:
+def test_the_platform_says_that_it_accepts_to_each_site_it_knows(
+    gateway: Gateway, city: Any, chain: Any, mosquitto: Any
+) -> None:
     platform = city()
     gateway.send(chain.add(1))
     assert gateway.states.get(timeout=10)["accepting"] is True
@@ -201,7 +205,14 @@ def test_rules_refuse_and_say_so(gateway: Gateway, city: Any, chain: Any) -> Non
 
 def test_a_message_that_cannot_be_read_is_kept_and_the_next_goes_on(gateway: Gateway, city: Any, chain: Any) -> None:
     platform = city()
-    for payload in (b"{", b"[]", b"[1]", b"\x1f\x8bxx", b"\x28\xb5\x2f\xfdxx", gzip.compress(b" " * MAX_BATCH_BYTES * 9)):
+    for payload in (
+        b"{",
+        b"[]",
+        b"[1]",
+        b"\x1f\x8bxx",
+        b"\x28\xb5\x2f\xfdxx",
+        gzip.compress(b" " * MAX_BATCH_BYTES * 9),
+    ):
         gateway.send(payload)
     gateway.send(chain.add(1))
     assert gateway.verdict()["accepted"] == [[1, 1]]
@@ -362,7 +373,7 @@ def test_ranges_are_the_fewest() -> None:
 
 @pytest.mark.parametrize("wrong", ["", "type", "sequence%0", "sequence=x", "colour=red", "id=1:twice"])
 def test_wrong_rules_say_what_would_be_right(wrong: str) -> None:
-    with pytest.raises(ValueError, match="FIELD=VALUE|the field is"):
+    with pytest.raises(ValueError, match=r"FIELD=VALUE|the field is"):
         Rule.parse(wrong)
 
 
