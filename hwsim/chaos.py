@@ -274,6 +274,8 @@ class ChaosProxy:
             await self._carry(connection, reader)
         except (OSError, TimeoutError):
             pass  # one end is gone; the other is reset below
+        except asyncio.CancelledError:
+            pass  # the proxy stops; asyncio's stream server would log a cancelled task as an error
         finally:
             connection.abort()
             self._connections.discard(connection)
@@ -359,12 +361,14 @@ class ChaosProxy:
                 continue
             if self._cut_after is not None:
                 data = data[: self._cut_after - connection.forwarded]
-            writer.write(data)
+            # Counted before they go: whoever has received the bytes may look at once.
             connection.forwarded += len(data)
             self._counters[counter] += len(data)
+            writer.write(data)
             await writer.drain()
             if self._cut_after is not None and connection.forwarded >= self._cut_after:
-                self._counters["cut_after"] += 1
+                # The other direction may get here too, for the same cut.
+                self._counters["cut_after"] += not connection.over.is_set()
                 connection.over.set()
                 return
 

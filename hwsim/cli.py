@@ -197,15 +197,16 @@ def replay(file: Path, link: Path | None, driver: str | None, speed: float, repe
 def bench(file: str, links: Path | None, seed: int, seconds: float | None) -> None:
     """A whole station from a TOML scenario: a FILE, or the name of one that comes with hwsim (`stall`)."""
     from hwsim.bench import Bench, packaged
-    from hwsim.running import say, until_stopped
+    from hwsim.running import Halt, say
 
     with _usage():
         path = Path(file) if Path(file).suffix or Path(file).exists() else packaged(file)
     station = _read(lambda path: Bench.read(path, links=links, seed=seed), path)
+    halt = Halt()
     with station:
         say({"title": station.title, "ports": station.ports})
-        until_stopped(seconds=seconds)
-        say({"played": station.report})
+        halt.wait(seconds)
+    say({"played": station.report})
 
 
 @main.command()
@@ -214,12 +215,13 @@ def bench(file: str, links: Path | None, seed: int, seconds: float | None) -> No
 def broker(listen: int, seconds: float | None) -> None:
     """The demo's embedded MQTT broker (amqtt, 3.1.1, anonymous, on loopback only)."""
     from hwsim.broker import BrokerMissing, EmbeddedBroker
-    from hwsim.running import say, until_stopped
+    from hwsim.running import Halt, say
 
+    halt = Halt()
     try:
         with EmbeddedBroker(listen) as embedded:
             say({"broker": f"{embedded.host}:{embedded.port}"})
-            until_stopped(seconds=seconds)
+            halt.wait(seconds)
     except BrokerMissing as missing:
         _fail(UNAVAILABLE, str(missing))
     except OSError as problem:
@@ -250,7 +252,7 @@ def city(
     import sqlite3
 
     from hwsim.city import City
-    from hwsim.running import say, until_stopped
+    from hwsim.running import Halt, say
 
     with _usage():
         path = _store_path(store)
@@ -259,10 +261,9 @@ def city(
             platform = City(address, store=path, reject=reject, silent=silent, slow_ms=slow, client_id=client_id)
     except sqlite3.Error as problem:
         _fail(CANNOT_CREATE, f"{path}: {problem}")
+    halt = Halt()
     with platform:
-        until_stopped(
-            seconds=seconds, each_second=lambda: say(platform.stats.line()), over=lambda: platform.failure is not None
-        )
+        halt.wait(seconds, each_second=lambda: say(platform.stats.line()), over=lambda: platform.failure is not None)
     say(platform.stats.line())
     if platform.failure is not None:
         _fail(IO_ERROR, platform.failure)
@@ -296,7 +297,7 @@ def chaos(listen: int, to: str, stall: bool, half_open: bool, seconds: float | N
     answered with a line of JSON, and so is the end, with the faults that were asked for and never hit.
     """
     from hwsim.chaos import ChaosProxy
-    from hwsim.running import say, until_stopped
+    from hwsim.running import Halt, say
     from hwsim.sockets import parse_address
 
     with _usage():
@@ -312,16 +313,18 @@ def chaos(listen: int, to: str, stall: bool, half_open: bool, seconds: float | N
         proxy.start()
     except OSError as problem:
         _fail(CANNOT_CREATE, f"port {listen}: {problem}")
-    with contextlib.ExitStack() as stack:
-        stack.callback(proxy.stop)
+    halt = Halt()
+    try:
         if stall:
             proxy.stall()
         if half_open:
             proxy.half_open()
         say({"listen": f"127.0.0.1:{proxy.port}", "to": to, "mode": proxy.mode})
         _listen_to_stdin(proxy)
-        until_stopped(seconds=seconds)
+        halt.wait(seconds)
         say({"mode": proxy.mode, "counters": proxy.counters, "unhit": proxy.unhit})
+    finally:
+        proxy.stop()
 
 
 def _listen_to_stdin(proxy: ChaosProxy) -> None:
@@ -386,7 +389,7 @@ def _run(
     from hwsim.device import Device
     from hwsim.faults import Fault, Line
     from hwsim.ports import open_port
-    from hwsim.running import say, until_stopped
+    from hwsim.running import Halt, say
 
     with _usage():
         line = Line([Fault.parse(text) for text in faults], seed=seed)
@@ -394,10 +397,11 @@ def _run(
             opened = open_port(port, link=link)
         except OSError as problem:
             _fail(CANNOT_CREATE, f"{port}: {problem}")
+    halt = Halt()
     with Device(instrument, opened, line, name=name) as device:
         say({"device": name, "port": opened.name})
-        until_stopped(seconds=seconds, over=_ending(device))
-        say({"device": name, "played": device.report, "unhit": line.unhit})
+        halt.wait(seconds, over=_ending(device))
+    say({"device": name, "played": device.report, "unhit": line.unhit})
 
 
 def _ending(device: Device) -> Any:

@@ -49,17 +49,16 @@ class PubackFilter:
         return bytes(passed)
 
     def _head(self, byte: int, passed: bytearray) -> None:
+        if not self._header:
+            self._holding = byte >> 4 == PUBACK
         self._header.append(byte)
+        (self._held if self._holding else passed).append(byte)
         if len(self._header) == 1 or (byte & 0x80 and len(self._header) < 5):
             return
-        if byte & 0x80:
-            self._lost = True
-            passed += self._header
-            self._header.clear()
-            return
         length = sum((each & 0x7F) << 7 * place for place, each in enumerate(self._header[1:]))
-        self._holding = self._header[0] >> 4 == PUBACK and length <= MAX_HELD
-        (self._held if self._holding else passed).extend(self._header)
+        self._lost = bool(byte & 0x80)
+        if self._holding and (self._lost or length > MAX_HELD):
+            self._release(passed)
         self._header.clear()
         self._left = length
         if not length:
@@ -77,7 +76,10 @@ class PubackFilter:
         self.seen += 1
         if self._eat():
             self.eaten += 1
-        else:
-            passed += self._held
+            self._held.clear()
+        self._release(passed)
+
+    def _release(self, passed: bytearray) -> None:
+        passed += self._held
         self._held.clear()
         self._holding = False

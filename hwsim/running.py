@@ -19,27 +19,33 @@ def say(line: dict[str, Any] | bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def until_stopped(
-    *,
-    seconds: float | None = None,
-    each_second: Callable[[], None] | None = None,
-    over: Callable[[], bool] | None = None,
-) -> None:
-    """Wait for SIGINT, SIGTERM, the end of `seconds`, or until `over` says so, calling `each_second` meanwhile.
+class Halt:
+    """Takes SIGINT and SIGTERM from the moment it is made, so that what is under way ends in order.
 
-    Signals only set a flag, so that what is under way ends in order.
+    Made before the first line is printed: whoever reads that line may already want the command to end.
     """
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    end = None if seconds is None else time.monotonic() + seconds
-    beat = time.monotonic() + 1.0
-    while not stopping.is_set():
-        now = time.monotonic()
-        if (end is not None and now >= end) or (over is not None and over()):
-            return
-        if now >= beat:
-            beat += 1.0
-            if each_second is not None:
-                each_second()
-        stopping.wait(0.1 if end is None else max(0.0, min(0.1, end - now)))
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._asked.set())
+
+    def wait(
+        self,
+        seconds: float | None = None,
+        *,
+        each_second: Callable[[], None] | None = None,
+        over: Callable[[], bool] | None = None,
+    ) -> None:
+        """Wait for a signal, the end of `seconds`, or until `over` says so, calling `each_second` meanwhile."""
+        end = None if seconds is None else time.monotonic() + seconds
+        beat = time.monotonic() + 1.0
+        while not self._asked.is_set():
+            now = time.monotonic()
+            if (end is not None and now >= end) or (over is not None and over()):
+                return
+            if now >= beat:
+                beat += 1.0
+                if each_second is not None:
+                    each_second()
+            self._asked.wait(0.1 if end is None else max(0.0, min(0.1, end - now)))

@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 TOPIC: Final = "trace/v1/+/+/records"
-ANSWER_TIMEOUT: Final = 5.0  # a broker that says nothing to a CONNECT for so long gets the other protocol
+ANSWER_TIMEOUT: Final = 3.0  # a broker that says nothing to a CONNECT for so long gets the other protocol
 RECEIVE_MAXIMUM: Final = 100  # messages that the broker hands over before the first of them is acknowledged
 MAX_QUEUED: Final = 10_000  # verdicts that wait for the broker; the agent asks again for what gets lost
 SESSION_EXPIRY: Final = 7 * 24 * 3600

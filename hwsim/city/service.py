@@ -25,6 +25,7 @@ from hwsim.sockets import parse_address
 
 MAX_WAITING: Final = 1000  # messages between the network and the store; the broker holds back the rest
 GROUP: Final = 64  # messages at most in one commit
+REFUSED_IN_VERDICT: Final = 1000
 _TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/records")
 
 
@@ -233,9 +234,12 @@ class City:
         for outcome in merged.values():
             # The last word on a sequence in this group counts; an accepted one is never refused again.
             accepted = set(outcome.accepted)
-            refused = {each.sequence: each for each in outcome.refused if each.sequence not in accepted}
-            self._link.publish(topic, verdict(outcome.chain, accepted, list(refused.values())))
-            self._verdicts += 1
+            by_sequence = {each.sequence: each for each in outcome.refused if each.sequence not in accepted}
+            refused = list(by_sequence.values())
+            for start in range(0, max(1, len(refused)), REFUSED_IN_VERDICT):
+                part = refused[start : start + REFUSED_IN_VERDICT]
+                self._link.publish(topic, verdict(outcome.chain, accepted if start == 0 else (), part))
+                self._verdicts += 1
 
     def _greet(self) -> None:
         if not self._link.subscribed:

@@ -115,7 +115,7 @@ def test_masses_are_exact() -> None:
     assert shown(-1_000, "kg", 3) == "-0.001"
     assert shown(0, "kg", 2) == "0.00"
     for wrong in ("1,5 kg", "1 stone", "0.0001 g", "kg"):
-        with pytest.raises(ValueError, match="is not a mass|finer"):
+        with pytest.raises(ValueError, match=r"is not a mass|finer"):
             parse_mass(wrong)
 
 

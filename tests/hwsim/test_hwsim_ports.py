@@ -23,6 +23,11 @@ from hwsim.replay import Chunk, Player, read_capture
 FRAME = b"ST,GS,+  0.000kg\r\n"
 
 
+def read_to_the_end(client: socket.socket) -> None:
+    while client.recv(4096):
+        pass
+
+
 def streaming(port: Any, faults: tuple[str, ...] = ()) -> Device:
     instrument = Scale(DIALECTS["st-gs"], Platter(ScaleSettings()), rate_hz=100)
     return Device(instrument, port, Line([Fault.parse(each) for each in faults], seed=1))
@@ -102,8 +107,7 @@ def test_tcp_serves_hosts_and_refuses_while_unplugged() -> None:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address, 5)
         with pytest.raises(ConnectionResetError):
-            while staying.recv(4096):
-                pass
+            read_to_the_end(staying)
         staying.close()
         device.plug()
         assert hears()
@@ -111,7 +115,7 @@ def test_tcp_serves_hosts_and_refuses_while_unplugged() -> None:
 
 @pytest.mark.parametrize("wrong", ["com1", "tcp:", "tcp:x", "tcp:99999", "udp:5"])
 def test_wrong_ports_say_what_would_be_right(wrong: str) -> None:
-    with pytest.raises(ValueError, match="tcp:PORT|HOST:PORT"):
+    with pytest.raises(ValueError, match=r"tcp:PORT|HOST:PORT"):
         open_port(wrong)
 
 
@@ -213,7 +217,7 @@ def test_faults_are_seeded_and_one_that_never_came_is_seen() -> None:
     line.carry(FRAME)
     assert line.unhit == ["flip"]
     for wrong in ("melt", "flip:2", "flip:x", "delay:0.1:-1", "flip:1:1:1"):
-        with pytest.raises(ValueError, match="fault|probability|write"):
+        with pytest.raises(ValueError, match=r"fault|probability|write"):
             Fault.parse(wrong)
 
 
