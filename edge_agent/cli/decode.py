@@ -81,7 +81,7 @@ def _answer(registry: Registry, line: bytes) -> dict[str, Any]:
         return {"driver": None, "events": [], "error": f"not JSON: {problem}"}
     if not isinstance(request, dict):
         return {"driver": None, "events": [], "error": 'not a JSON object with "driver" and "hex"'}
-    driver = request.get("driver")
+    driver = str(request.get("driver"))
     try:
         data = bytes.fromhex(request["hex"])
         options = request.get("options") or {}
