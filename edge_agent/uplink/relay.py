@@ -286,7 +286,10 @@ class Relay:
     def _turn_until(self, connection: Connection, done: Callable[[], bool]) -> None:
         while not done() and self._connection is not None and clock.monotonic() < self._goodbye_until:
             for event in connection.turn(min(0.1, max(0.0, self._goodbye_until - clock.monotonic()))):
-                self._handle(event)
+                if isinstance(event, Closed):
+                    self._drop()
+                else:
+                    self._handle(event)
 
     def _look_for_standstill(self, now: float) -> None:
         reason = self._dispatch.stalled(now)

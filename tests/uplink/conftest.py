@@ -170,6 +170,11 @@ def wait_for(what: Callable[[], Any], timeout: float = 20.0) -> Any:
         time.sleep(0.01)
 
 
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    return wait_for
+
+
 # A real broker
 
 
@@ -189,7 +194,15 @@ class Mosquitto:
         self.config = folder / f"mosquitto-{self.port}.conf"
         self.config.write_text(
             "\n".join(
-                [*lines, f"listener {self.port} 127.0.0.1", *listener, "allow_anonymous true", "persistence false", ""]
+                [
+                    *lines,
+                    f"listener {self.port} 127.0.0.1",
+                    *listener,
+                    *([] if "allow_anonymous false" in lines else ["allow_anonymous true"]),
+                    "persistence false",
+                    "user root",  # else it gives up root's rights, and with them our files
+                    "",
+                ]
             )
         )
         self.process: subprocess.Popen[bytes] | None = None

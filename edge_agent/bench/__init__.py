@@ -1,0 +1,1 @@
+"""Measuring functions. They measure and return figures; the command line prints them."""
