@@ -1,0 +1,59 @@
+# Every target sets up what it needs by itself; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SECONDS ?= 0
+PORT ?= 8080
+
+.PHONY: help setup setup-test demo test check bench soak docs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready ## everything the other targets need
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml .ci/system-packages
+	@.ci/system-packages base
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup-test: setup
+	@.ci/system-packages test
+
+demo: setup ## simulated devices, an outage, everything delivered: SECONDS=20 stops by itself, PORT=8080 is the page
+	$(BIN)/edge-agent --log-level warning demo --seconds $(SECONDS) --port $(PORT)
+
+test: setup-test ## the whole test suite, real Mosquitto included
+	$(BIN)/pytest
+
+check: setup ## format, lint, types, import contracts, generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+bench: setup-test ## the benchmarks beside their baselines: a table and bench.json
+	$(BIN)/python tests/bench/run.py --to bench.json
+
+soak: setup-test ## the long fault and fuzz runs; results into docs/robustness.md
+	$(BIN)/pytest -m soak --soak --timeout 14400
+
+docs: setup ## regenerate the reference
+	$(BIN)/python docs/generate.py
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+		--all-extras --group dev pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+		--extra web --extra zstd pyproject.toml --output-file requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,369 @@
+"""The engine that reads declarative scale dialects.
+
+A `Dialect` is a table: how bytes fall into frames (`drivers.framing`), which forms a frame may have, and what
+its letters mean. `ScaleCodec` reads any of them. The fields of a form are the named groups of its pattern:
+
+| group | meaning |
+|---|---|
+| `weight` | digits of the indication, with or without a point |
+| `sign` | `+`, `-` or blank; a minus may also stand in `weight` |
+| `decimals` | one digit: decimals counted from the right, for a weight without a point |
+| `unit`, `stability`, `basis`, `condition` | letters, looked up in the dialect's maps |
+| `tare`, `price`, `amount` | texts kept beside the weight |
+| `gross` | a second weight of the same frame: it must be `weight` + `tare`, or the frame is rejected |
+| `checked`, `check` | the bytes that the checksum covers, and the checksum as sent |
+
+A frame that fits no form, has an unknown letter or a wrong checksum is rejected with the reason. Nothing is
+guessed: a wrong weight is the worst failure there is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar
+
+from drivers.checksum import CHECKSUMS
+from drivers.framing import Frame, FrameBuffer, Framing
+from edge_agent.driver import Codec, CodecOutput, Dialogue, DriverSpec, Maturity, Option, Send
+from edge_agent.model import Basis, DeviceEvent, Reading, Rejected, Stability, Status
+
+Range = Literal["ok", "overload", "underload", "by-sign"]
+"""What a condition letter says; `by-sign`: out of range, below it when the sign is a minus."""
+
+StatusKind = Literal["ack", "busy", "error", "heartbeat", "other"]
+
+_T = TypeVar("_T")
+
+
+def _empty() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One shape of a frame with a weight.
+
+    `pattern` must match the whole body. The constants hold for each frame of this form that has no group of
+    that name. `may_be_tail` marks a form that the tail of a longer one looks like: it counts only behind an
+    end mark, or where it is the whole stream.
+    """
+
+    pattern: re.Pattern[bytes]
+    stability: Stability | None = None
+    basis: Basis | None = None
+    condition: Range = "ok"
+    unit: str | None = None
+    may_be_tail: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """One shape of a frame without a weight: out of range, or a status with its meaning in words."""
+
+    pattern: re.Pattern[bytes]
+    means: Literal["overload", "underload", "ack", "busy", "error", "heartbeat", "other"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """What to write when `after` seconds have passed since the last frame, and at the start."""
+
+    send: bytes
+    after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One byte format of scales.
+
+    The maps hold the texts as sent (upper case where `any_case` is set). `units` maps a text to None where
+    it is known and no unit of ours: such a frame is rejected, and a shorter text is not taken for it. `decimals`
+    is the fixed number of decimals where frames carry digits without a point; `decimal_marks` lists the
+    characters that may stand for the point.
+    """
+
+    framing: Framing
+    forms: tuple[Form, ...]
+    states: tuple[State, ...] = ()
+    units: Mapping[str, str | None] = field(default_factory=_empty)
+    stability: Mapping[str, Stability] = field(default_factory=_empty)
+    basis: Mapping[str, Basis] = field(default_factory=_empty)
+    condition: Mapping[str, Range] = field(default_factory=_empty)
+    checksum: str | None = None
+    decimals: int | None = None
+    decimal_marks: str = "."
+    any_case: bool = False
+    poll: Poll | None = None
+    commands: Mapping[str, bytes] = field(default_factory=_empty)
+
+
+_NUMBERS: Final = frozenset({"weight", "tare", "gross", "price", "amount"})
+GROUPS: Final = _NUMBERS | {"sign", "decimals", "unit", "stability", "basis", "condition", "checked", "check"}
+"""The groups that a form's pattern may have."""
+
+
+class Refused(Exception):
+    """A frame cannot be read; the text is the reason of its rejection."""
+
+
+class ScaleCodec:
+    """Reads one scale dialect; see `edge_agent.driver.Codec`.
+
+    `poll_every` is the time in seconds after which it asks again, None to listen only.
+    """
+
+    def __init__(self, dialect: Dialect, *, poll_every: float | None = None) -> None:
+        self._dialect = dialect
+        self._frames = FrameBuffer(dialect.framing)
+        self._poll_every = poll_every if dialect.poll else None
+        self._next_poll = 0.0
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next poll is due; None where the instrument speaks by itself."""
+        return None if self._poll_every is None else self._next_poll
+
+    def feed(self, data: bytes, now: float) -> list[CodecOutput]:
+        """See `Codec.feed`."""
+        events: list[CodecOutput] = [decode(self._dialect, piece) for piece in self._frames.feed(data)]
+        if self._poll_every is not None and any(not isinstance(event, Rejected) for event in events):
+            self._next_poll = now + self._poll_every
+        return events
+
+    def tick(self, now: float) -> list[CodecOutput]:
+        """See `Codec.tick`."""
+        if self._poll_every is None or self._dialect.poll is None or now < self._next_poll:
+            return []
+        self._next_poll = now + self._poll_every
+        return [Send(data=self._dialect.poll.send)]
+
+    def command(self, name: str, now: float) -> list[CodecOutput]:
+        """See `Codec.command`."""
+        return [Send(data=command_bytes(self._dialect.commands, name))]
+
+    def close(self, now: float) -> list[CodecOutput]:
+        """See `Codec.close`."""
+        return [decode(self._dialect, piece) for piece in self._frames.finish()]
+
+
+def command_bytes(commands: Mapping[str, bytes], name: str) -> bytes:
+    """Look up what a command writes; raises ValueError with the names that there are."""
+    if name not in commands:
+        known = ", ".join(sorted(commands)) or "none"
+        raise ValueError(f"no command {name!r}; this instrument's commands: {known}")
+    return commands[name]
+
+
+def decode(dialect: Dialect, piece: Frame | Rejected) -> DeviceEvent:
+    """What one piece of the stream says."""
+    if isinstance(piece, Rejected):
+        return piece
+    for state in dialect.states:
+        if state.pattern.fullmatch(piece.body):
+            if state.means == "overload" or state.means == "underload":
+                return Reading(weight=None, condition=state.means, raw=piece.raw)
+            return Status(status=state.means, detail=state.detail, raw=piece.raw)
+    for form in dialect.forms:
+        match = form.pattern.fullmatch(piece.body)
+        if match:
+            try:
+                return _read(dialect, form, match, piece)
+            except Refused as refused:
+                return Rejected(reason=str(refused), raw=piece.raw)
+    return Rejected(reason="truncated" if piece.closed == "stream" else "malformed", raw=piece.raw)
+
+
+def _read(dialect: Dialect, form: Form, match: re.Match[bytes], frame: Frame) -> Reading:
+    if form.may_be_tail and frame.opened != "end" and (frame.opened, frame.closed) != ("stream", "stream"):
+        raise Refused("truncated")
+    groups = {name: None if text is None else text.decode("latin-1") for name, text in match.groupdict().items()}
+    _verify_checksum(dialect, match)
+    sign = "-" if (groups.get("sign") or "").strip() == "-" else ""
+    condition = _lookup(dialect, groups, "condition", dialect.condition, form.condition) or "ok"
+    if condition != "ok":
+        if condition == "by-sign":
+            condition = "underload" if sign else "overload"
+        return Reading(weight=None, condition=condition, raw=frame.raw)
+    unit = _unit(dialect, form, groups, frame)
+    if frame.closed == "stream" and max((match.end(name) for name in _NUMBERS & groups.keys()), default=-1) == len(
+        frame.body
+    ):
+        raise Refused("truncated")  # more digits may have been on their way
+    told = groups.get("decimals")
+    decimals = int(told) if told else dialect.decimals
+    if unit == "lb:oz":
+        weight = _pounds_and_ounces(sign, groups.get("weight"))
+    else:
+        weight = _number(dialect, sign, groups.get("weight"), decimals)
+    tare = _number(dialect, "", groups["tare"], decimals) if groups.get("tare") else None
+    if groups.get("gross"):
+        gross = _number(dialect, "", groups["gross"], decimals)
+        if Decimal(gross) != Decimal(weight) + Decimal(tare or "0"):
+            raise Refused("inconsistent")
+    return Reading(
+        weight=weight,
+        unit=unit,
+        stability=_lookup(dialect, groups, "stability", dialect.stability, form.stability) or "unknown",
+        basis=_lookup(dialect, groups, "basis", dialect.basis, form.basis),
+        unit_price=_price(groups.get("price")),
+        amount=_price(groups.get("amount")),
+        tare=tare,
+        raw=frame.raw,
+    )
+
+
+def _verify_checksum(dialect: Dialect, match: re.Match[bytes]) -> None:
+    if dialect.checksum is None:
+        return
+    if CHECKSUMS[dialect.checksum](match["checked"]) != match["check"]:
+        raise Refused("checksum")
+
+
+def _lookup(
+    dialect: Dialect, groups: Mapping[str, str | None], name: str, meanings: Mapping[str, _T], otherwise: _T | None
+) -> _T | None:
+    text = groups.get(name)
+    if text is None:
+        return otherwise
+    key = text.upper() if dialect.any_case else text
+    if key not in meanings:
+        raise Refused(f"unknown-{name}")
+    return meanings[key]
+
+
+def _unit(dialect: Dialect, form: Form, groups: Mapping[str, str | None], frame: Frame) -> str | None:
+    unit = _lookup(dialect, groups, "unit", dialect.units, form.unit)
+    text = groups.get("unit")
+    if text is None:
+        return unit
+    if unit is None:
+        raise Refused("unknown-unit")
+    key = text.upper() if dialect.any_case else text
+    if frame.closed == "stream" and any(
+        longer.startswith(key) and meaning != unit for longer, meaning in dialect.units.items()
+    ):
+        raise Refused("truncated")  # `oz` may be the beginning of `ozt`
+    return unit
+
+
+def _number(dialect: Dialect, sign: str, text: str | None, decimals: int | None) -> str:
+    if text is None:
+        raise Refused("malformed")
+    text = text.strip()
+    if text.startswith("-"):
+        sign, text = "-", text[1:]
+    for mark in dialect.decimal_marks:
+        text = text.replace(mark, ".")
+    return displayed(sign, text, decimals)
+
+
+_LB_OZ = re.compile(r"(-?)(\d+:(?:\d|0\d|1[0-5])(?:\.\d+)?)", re.ASCII)
+
+
+def _pounds_and_ounces(sign: str, text: str | None) -> str:
+    match = _LB_OZ.fullmatch((text or "").strip())
+    if not match:
+        raise Refused("malformed")
+    minus = (match[1] or sign) and match[2].strip("0:.")
+    return f"-{match[2]}" if minus else match[2]
+
+
+def _price(text: str | None) -> str | None:
+    return None if text is None else displayed("", text.strip(), None)
+
+
+_PLAIN = re.compile(r"\d+(?:\.\d*)?")
+
+
+def displayed(sign: str, digits: str, decimals: int | None = None) -> str:
+    """The decimal text that an instrument shows: no leading zeros, no bare point, no minus before a zero.
+
+    `decimals` places the point in digits that have none; negative, it appends zeros. Raises `Refused` for
+    anything but digits with at most one point, which must not come first.
+    """
+    if not _PLAIN.fullmatch(digits) or not digits.isascii():
+        raise Refused("malformed")
+    whole, _, fraction = digits.partition(".")
+    if decimals is not None:
+        if "." in digits:
+            raise Refused("malformed")
+        if decimals > 0:
+            whole = whole.rjust(decimals + 1, "0")
+            whole, fraction = whole[:-decimals], whole[-decimals:]
+        else:
+            whole += "0" * -decimals
+    text = (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
+    return f"-{text}" if sign == "-" and text.strip("0.") else text
+
+
+def scale_driver(
+    dialect: Dialect,
+    *,
+    id: str,
+    title: str,
+    models: Sequence[str],
+    source: str,
+    maturity: Maturity,
+    line: Mapping[str, str],
+    stale_after: float | None = None,
+) -> DriverSpec:
+    """The driver of a dialect. What its frames tell, and whether it needs a unit, is read off the table."""
+    options: tuple[Option, ...] = ()
+    if dialect.poll:
+        options = poll_options(round(dialect.poll.after * 1000))
+
+    def make(settings: Mapping[str, Any]) -> Codec:
+        if dialect.poll is None or not settings.get("poll", True):
+            return ScaleCodec(dialect)
+        return ScaleCodec(dialect, poll_every=settings.get("poll_ms", dialect.poll.after * 1000) / 1000)
+
+    tells = _tells(dialect)
+    return DriverSpec(
+        id=id,
+        kind="scale",
+        title=title,
+        make=make,
+        models=tuple(models),
+        source=source,
+        maturity=maturity,
+        line=MappingProxyType(dict(line)),
+        options=options,
+        tells=tells,
+        dialogue=Dialogue(polls=dialect.poll is not None, commands=tuple(sorted(dialect.commands))),
+        needs_unit="unit" not in tells,
+        stale_after=stale_after,
+    )
+
+
+def poll_options(milliseconds: int) -> tuple[Option, ...]:
+    """The two settings of every driver that asks its instrument."""
+    return (
+        Option(name="poll", type="boolean", default=True, help="ask the instrument; false: listen only"),
+        Option(
+            name="poll_ms",
+            type="integer",
+            default=milliseconds,
+            minimum=20,
+            maximum=60_000,
+            help="milliseconds from an answer to the next question",
+        ),
+    )
+
+
+def _tells(dialect: Dialect) -> tuple[str, ...]:
+    groups = {name for form in dialect.forms for name in form.pattern.groupindex}
+    told = {
+        "unit": "unit" in groups or all(form.unit for form in dialect.forms),
+        "stability": bool(dialect.stability) or any(form.stability for form in dialect.forms),
+        "basis": bool(dialect.basis) or any(form.basis for form in dialect.forms),
+        "overload": bool(dialect.condition) or any(s.means in ("overload", "underload") for s in dialect.states),
+        "tare": "tare" in groups,
+        "price": "price" in groups,
+        "checksum": dialect.checksum is not None,
+    }
+    return tuple(name for name, yes in told.items() if yes)

@@ -1,0 +1,1 @@
+"""Scale dialects: one module each, exporting `SPEC`. A new module is found by itself."""

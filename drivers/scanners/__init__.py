@@ -1,0 +1,1 @@
+"""Barcode scanners: one module each, exporting `SPEC`. A new module is found by itself."""

@@ -1,0 +1,297 @@
+"""Serial lines, the only user of pyserial: local ports, and remote ones by RFC 2217.
+
+    serial:/dev/serial/by-id/usb-FTDI_…-if00-port0?baud=9600&bytesize=7&parity=E&stopbits=1
+    rfc2217:192.168.1.50:4001?baud=9600
+
+The path is resolved anew at each opening, so a by-id link that moved is followed. The port is taken for this
+program alone (flock and TIOCEXCL). DTR and RTS are low before the port opens unless asked for, because some
+indicators restart on them. A pseudo-terminal has no line: settings and modem lines are not applied to it.
+
+A port is lost when a call raises or when the system says "readable" and then gives nothing (an unplugged tty
+reads as an endless end of file), whatever `is_open` says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import grp
+import math
+import os
+import select
+import stat
+import termios
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import serial
+from serial import rfc2217
+
+from drivers.port_settings import choice, host_and_port, number, refuse_unknown, switch
+from edge_agent.driver import (
+    BadSettings,
+    Busy,
+    Disconnected,
+    PermissionDenied,
+    PortUrl,
+    Transport,
+    TransportError,
+    TransportSpec,
+)
+
+_LINE_KEYS: Final = ("baud", "bytesize", "parity", "stopbits", "dtr", "rts", "xonxoff", "rtscts", "dsrdtr")
+_CHUNK: Final = 65536
+_PTY_MAJORS: Final = range(136, 144)
+"""Unix98 pseudo-terminals (Documentation/admin-guide/devices.txt)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineSettings:
+    """How a serial line is set."""
+
+    baud: int
+    bytesize: int
+    parity: str
+    stopbits: float
+    dtr: bool
+    rts: bool
+    xonxoff: bool
+    rtscts: bool
+    dsrdtr: bool
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> LineSettings:
+        """Read the query of a port; raises ValueError with what would be right."""
+        baud = number(settings, "baud", 9600, 50, 4_000_000)
+        if baud != int(baud):
+            raise ValueError(f"baud={settings['baud']} is not possible; a whole number such as 9600 would be right")
+        line = cls(
+            baud=int(baud),
+            bytesize=int(choice(settings, "bytesize", "8", ("5", "6", "7", "8"))),
+            parity=choice(settings, "parity", "N", ("N", "E", "O", "M", "S")),
+            stopbits=float(choice(settings, "stopbits", "1", ("1", "1.5", "2"))),
+            dtr=switch(settings, "dtr", False),
+            rts=switch(settings, "rts", False),
+            xonxoff=switch(settings, "xonxoff", False),
+            rtscts=switch(settings, "rtscts", False),
+            dsrdtr=switch(settings, "dsrdtr", False),
+        )
+        if line.xonxoff and line.rtscts:
+            raise ValueError("xonxoff and rtscts cannot both be on; choose one flow control")
+        return line
+
+    def apply(self, port: serial.SerialBase) -> None:
+        """Set a port that is not open yet."""
+        port.baudrate = self.baud
+        port.bytesize = self.bytesize
+        port.parity = self.parity
+        port.stopbits = self.stopbits
+        port.xonxoff = self.xonxoff
+        port.rtscts = self.rtscts
+        port.dsrdtr = self.dsrdtr
+        port.dtr = self.dtr
+        port.rts = self.rts
+
+
+class SerialTransport:
+    """A local serial port; see `edge_agent.driver.Transport`."""
+
+    def __init__(self, path: str, line: LineSettings) -> None:
+        self._path = path
+        self._line = line
+        self._port: serial.Serial | None = None
+        self._fd = -1
+
+    def open(self) -> None:
+        """See `Transport.open`."""
+        self.close()
+        port = serial.Serial()
+        port.port = self._path
+        port.exclusive = True
+        with _opening(self._path):
+            if _is_pty(self._path):
+                port.dtr = port.rts = False
+            else:
+                self._line.apply(port)
+            port.open()
+            self._fd = port.fileno()
+            with contextlib.suppress(OSError):  # what is not a tty has no exclusive mode
+                fcntl.ioctl(self._fd, termios.TIOCEXCL)
+        self._port = port
+
+    def read(self, timeout: float) -> bytes:
+        """See `Transport.read`."""
+        with _vanishing(self._path):
+            if not _wait(self._fd, select.POLLIN, timeout):
+                return b""
+            try:
+                data = os.read(self._fd, _CHUNK)
+            except BlockingIOError:
+                return b""
+            if not data:
+                raise Disconnected(f"{self._path}: the port is gone (readable, but nothing to read)")
+            return data
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """See `Transport.write`."""
+        until = time.monotonic() + timeout
+        rest = memoryview(data)
+        while rest:
+            with _vanishing(self._path):
+                if not _wait(self._fd, select.POLLOUT, until - time.monotonic()):
+                    raise Disconnected(f"{self._path}: the port took nothing for {timeout:g} s")
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self._fd, rest) :]
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        port, self._port = self._port, None
+        if port is None:
+            return
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._fd, termios.TIOCNXCL)
+        self._fd = -1
+        with contextlib.suppress(OSError, ValueError, TypeError, termios.error):
+            port.close()
+
+
+class Rfc2217Transport:
+    """A serial port of another machine, line settings included (RFC 2217); see `edge_agent.driver.Transport`."""
+
+    def __init__(self, host: str, port: int, line: LineSettings) -> None:
+        self._url = f"rfc2217://{host}:{port}?ign_set_control&timeout=5"
+        self._where = f"{host}:{port}"
+        self._line = line
+        self._port: rfc2217.Serial | None = None
+
+    def open(self) -> None:
+        """See `Transport.open`."""
+        self.close()
+        port = rfc2217.Serial()
+        self._line.apply(port)
+        port.port = self._url
+        try:
+            port.open()
+        except ValueError as error:
+            raise BadSettings(f"{self._where}: {error}") from error
+        except OSError as error:
+            raise Disconnected(f"{self._where}: {error}") from error
+        self._port = port
+
+    def read(self, timeout: float) -> bytes:
+        """See `Transport.read`."""
+        port = self._opened()
+        with _vanishing(self._where):
+            port.timeout = max(0.0, timeout)
+            data = port.read(max(1, port.in_waiting))
+            return data + port.read(port.in_waiting) if data else b""
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """See `Transport.write`. The socket's own time-out of 5 s bounds it."""
+        port = self._opened()
+        with _vanishing(self._where):
+            port.write(data)
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        port, self._port = self._port, None
+        if port is not None:
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                port.close()
+
+    def _opened(self) -> rfc2217.Serial:
+        if self._port is None:
+            raise Disconnected(f"{self._where}: the port is not open")
+        return self._port
+
+
+def _is_pty(path: str) -> bool:
+    status = os.stat(path)
+    if not stat.S_ISCHR(status.st_mode):
+        raise BadSettings(f"{path} is not a device; /dev/serial/by-id/… or /dev/ttyUSB0 would be right")
+    return os.major(status.st_rdev) in _PTY_MAJORS
+
+
+def _wait(fd: int, event: int, timeout: float) -> bool:
+    poller = select.poll()
+    poller.register(fd, event)
+    return bool(poller.poll(math.ceil(max(0.0, timeout) * 1000)))
+
+
+@contextlib.contextmanager
+def _opening(path: str) -> Iterator[None]:
+    """What the ways of failing to open mean."""
+    try:
+        yield
+    except (OSError, termios.error) as error:
+        raise _meaning(path, error) from error
+    except ValueError as error:
+        raise BadSettings(f"{path}: {error}") from error
+
+
+def _meaning(path: str, error: OSError | termios.error) -> TransportError:
+    number = error.errno if isinstance(error, OSError) else error.args[0]
+    if number in (errno.EACCES, errno.EPERM):
+        return PermissionDenied(
+            f"{path} may not be opened by this user: add it to the group {_group(path)!r} "
+            f"(usermod -aG {_group(path)} USER), or install the udev rule of this package"
+        )
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return Busy(f"{path} is in use by another program (fuser -v {path} names it)")
+    if number in (errno.EINVAL, errno.ENOTTY):
+        return BadSettings(f"{path} does not take these line settings, or is no serial port: {error}")
+    return Disconnected(f"{path} cannot be opened: {error}")
+
+
+def _group(path: str) -> str:
+    try:
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
+
+
+@contextlib.contextmanager
+def _vanishing(where: str) -> Iterator[None]:
+    """Every way in which an open port can vanish: EIO, ENXIO, ENODEV, ENOTTY, a closed descriptor …"""
+    try:
+        yield
+    except (OSError, termios.error, ValueError, TypeError) as error:
+        raise Disconnected(f"{where}: the port is gone: {error}") from error
+
+
+def _check_serial(url: PortUrl, line: Mapping[str, str]) -> None:
+    refuse_unknown(url, _LINE_KEYS)
+    if not url.address.startswith("/"):
+        raise ValueError(f"serial:{url.address} is not a path; serial:/dev/serial/by-id/… would be right")
+    LineSettings.parse(url.settings(line))
+
+
+def _make_serial(url: PortUrl, line: Mapping[str, str]) -> Transport:
+    _check_serial(url, line)
+    return SerialTransport(url.address, LineSettings.parse(url.settings(line)))
+
+
+def _check_rfc2217(url: PortUrl, line: Mapping[str, str]) -> None:
+    refuse_unknown(url, _LINE_KEYS)
+    host_and_port(url.address, url.scheme)
+    LineSettings.parse(url.settings(line))
+
+
+def _make_rfc2217(url: PortUrl, line: Mapping[str, str]) -> Transport:
+    _check_rfc2217(url, line)
+    host, port = host_and_port(url.address, url.scheme)
+    return Rfc2217Transport(host, port, LineSettings.parse(url.settings(line)))
+
+
+SPECS = (
+    TransportSpec(scheme="serial", title="Serial port, serial:/dev/…", check=_check_serial, make=_make_serial),
+    TransportSpec(
+        scheme="rfc2217",
+        title="Serial port of a device server, rfc2217:HOST:PORT",
+        check=_check_rfc2217,
+        make=_make_rfc2217,
+    ),
+)

@@ -1,0 +1,121 @@
+"""A device behind a TCP port: scales with a network card, serial device servers in raw mode.
+
+    tcp:192.168.1.50:4001?connect_timeout=5&keepalive=10&user_timeout=15
+
+A peer that vanishes without a word (power cut, pulled cable) is noticed by keepalive probes, and by
+TCP_USER_TIMEOUT while something written is unacknowledged (tcp(7)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from drivers.port_settings import host_and_port, number, refuse_unknown
+from edge_agent.driver import Disconnected, PermissionDenied, PortUrl, TransportSpec
+
+_KEYS: Final = ("connect_timeout", "keepalive", "user_timeout")
+_CHUNK: Final = 65536
+_PROBES: Final = 3
+
+
+class TcpTransport:
+    """One TCP connection; see `edge_agent.driver.Transport`. All times are in seconds."""
+
+    def __init__(self, host: str, port: int, *, connect_timeout: float, keepalive: float, user_timeout: float) -> None:
+        self._address = (host, port)
+        self._connect_timeout = connect_timeout
+        self._keepalive = keepalive
+        self._user_timeout = user_timeout
+        self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """See `Transport.open`."""
+        self.close()
+        where = f"{self._address[0]}:{self._address[1]}"
+        try:
+            connection = socket.create_connection(self._address, timeout=self._connect_timeout)
+        except PermissionError as error:
+            raise PermissionDenied(f"{where}: the system forbids this connection (firewall?)") from error
+        except OSError as error:
+            raise Disconnected(f"{where}: cannot connect: {error}") from error
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(self._keepalive)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(self._keepalive / _PROBES)))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._user_timeout * 1000))
+        self._socket = connection
+
+    def read(self, timeout: float) -> bytes:
+        """See `Transport.read`."""
+        connection = self._connected()
+        try:
+            if not _wait(connection, select.POLLIN, timeout):
+                return b""
+            data = connection.recv(_CHUNK)
+        except BlockingIOError:
+            return b""
+        except (OSError, ValueError) as error:
+            raise Disconnected(f"the connection broke: {error}") from error
+        if not data:
+            raise Disconnected("the far end closed the connection")
+        return data
+
+    def write(self, data: bytes, timeout: float) -> None:
+        """See `Transport.write`."""
+        connection = self._connected()
+        until = time.monotonic() + timeout
+        rest = memoryview(data)
+        while rest:
+            try:
+                if not _wait(connection, select.POLLOUT, until - time.monotonic()):
+                    raise Disconnected(f"the far end took nothing for {timeout:g} s")
+                rest = rest[connection.send(rest) :]
+            except BlockingIOError:
+                continue
+            except (OSError, ValueError) as error:
+                raise Disconnected(f"the connection broke: {error}") from error
+
+    def close(self) -> None:
+        """See `Transport.close`."""
+        connection, self._socket = self._socket, None
+        if connection:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise Disconnected("the connection is not open")
+        return self._socket
+
+
+def _wait(connection: socket.socket, event: int, timeout: float) -> bool:
+    poller = select.poll()
+    poller.register(connection, event)
+    return bool(poller.poll(max(0.0, timeout) * 1000))
+
+
+def _make(url: PortUrl, line: Mapping[str, str]) -> TcpTransport:
+    refuse_unknown(url, _KEYS)
+    host, port = host_and_port(url.address, url.scheme)
+    settings = url.settings()
+    return TcpTransport(
+        host,
+        port,
+        connect_timeout=number(settings, "connect_timeout", 5, 0.1, 60),
+        keepalive=number(settings, "keepalive", 10, 1, 3600),
+        user_timeout=number(settings, "user_timeout", 15, 1, 3600),
+    )
+
+
+def _check(url: PortUrl, line: Mapping[str, str]) -> None:
+    _make(url, line)
+
+
+SPEC = TransportSpec(scheme="tcp", title="TCP connection, tcp:HOST:PORT", check=_check, make=_make)

@@ -1,0 +1,372 @@
+"""The composition root: a configuration becomes a running agent.
+
+Nothing here decides anything; it makes the parts, gives each what it may call, and starts and stops them in
+order. Stop order: devices, stations, relay, store; so that what was observed is still kept.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from edge_agent import clock
+from edge_agent.board import Board, Watcher
+from edge_agent.config import Config, ConfigError, Device, Problem, load
+from edge_agent.config import Station as StationSection
+from edge_agent.control import ControlServer
+from edge_agent.driver import Session
+from edge_agent.facade import CommandResult, Mark, RecentRecord
+from edge_agent.health import Health, Notifier, Watchdog
+from edge_agent.kept_log import KeptLog
+from edge_agent.model import Command
+from edge_agent.registry import Registry, check_devices, discover
+from edge_agent.station import MODES, Settings, make_station
+from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
+from edge_agent.station.weigh_cycle import CycleRules
+from edge_agent.store import Kept, Limits, Store
+from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
+from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSettings
+
+STOP_WITHIN: Final = 5.0
+_RECENT: Final = 20
+_SHOWN_REFUSALS: Final = 1_000
+
+
+def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry]:
+    """Read a configuration and check all of it, drivers and ports included. Raises `ConfigError`."""
+    registry = discover()
+    registry.load_tables(path.parent / "dialects.d")
+    config = load(path, overrides)
+    problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    if problems:
+        raise ConfigError(problems)
+    return config, registry
+
+
+def _check_modes(config: Config, file: str) -> list[Problem]:
+    return [
+        Problem(file, f"station[{s.id}].mode", f"{s.mode!r} is not a mode", f"one of {', '.join(MODES)}")
+        for s in config.station
+        if s.mode not in MODES
+    ]
+
+
+class Agent:
+    """A running agent. `start` raises the store's errors; everything later is supervised."""
+
+    def __init__(self, config: Config, registry: Registry) -> None:
+        self.config = config
+        self.registry = registry
+        self.board = Board()
+        self._health = Health()
+        self._log = structlog.get_logger()
+        self._store: Store | None = None
+        self._relay: Relay | None = None
+        self._supervisor: Supervisor | None = None
+        self._stops: list[Callable[[], None]] = []
+        self._started = clock.monotonic()
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the store, then start everything that fills and empties it."""
+        config = self.config
+        section = config.store
+        store = Store.open(
+            Path(section.path),
+            source=config.gateway.source,
+            zone=config.gateway.zone,
+            limits=Limits(
+                max_bytes=section.max_bytes, reserve_bytes=section.reserve_bytes, keep_days=section.keep_days
+            ),
+            pulse=self._health.part("committer"),
+        )
+        self._store = store
+        self._stops.append(lambda: store.stop(2.0))
+        for key in config.unused:
+            self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
+        for fault in self.registry.faults:
+            self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
+        kept_log = KeptLog(self.board)
+        kept_log.start()
+        self._stops.append(lambda: kept_log.stop(1.0))
+        store.on_kept(kept_log)
+        if config.uplink is not None:
+            self._start_relay(store)
+        self._start_supervisor(store)
+        self._start_doors(store)
+        self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
+
+    def _start_relay(self, store: Store) -> None:
+        gateway = self.config.gateway
+        identity = Identity(site=gateway.site, gateway=gateway.id, source=gateway.source, zone=gateway.zone)
+        relay = Relay(
+            store, link_settings(self.config), identity, info=self.info, pulse=self._health.part("relay", patience=60.0)
+        )
+        relay.start()
+        self._relay = relay
+        self._stops.append(lambda: self._report_slow(() if relay.stop(2.0) else ("relay",)))
+
+    def _start_supervisor(self, store: Store) -> None:
+        units = {device.id: device.unit for device in self.config.device if device.unit is not None}
+        stations = [
+            StationRunner(s.id, self._station_maker(s, units), store, self.board, self._health)
+            for s in self.config.station
+        ]
+        devices = [
+            DeviceRunner(
+                device.id,
+                self.registry.drivers[device.driver],
+                self._session_maker(device),
+                [
+                    runner.mailbox
+                    for section, runner in zip(self.config.station, stations, strict=True)
+                    if device.id in section.devices
+                ],
+                self.board,
+                self._health,
+            )
+            for device in self.config.device
+        ]
+        supervisor = Supervisor(devices, stations)
+        supervisor.start()
+        self._supervisor = supervisor
+        self._stops.append(lambda: self._report_slow(supervisor.stop(3.0)))
+
+    def _start_doors(self, store: Store) -> None:
+        control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
+        control.start()
+        self._stops.append(lambda: control.stop(1.0))
+        if self.config.web is not None:
+            # The page's libraries cost memory that a box without a page should not spend.
+            from edge_agent.web.server import WebServer
+
+            web = WebServer(self.config.web.address, self, self._health.part("web", patience=60.0))
+            web.start()
+            self._stops.append(lambda: web.stop(2.0))
+
+    def stop(self) -> None:
+        """Stop everything within five seconds, in the reverse order of starting."""
+        while self._stops:
+            self._stops.pop()()
+        self._log.info("agent.stopped")
+
+    def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
+        """Start, tell systemd, work until SIGTERM or SIGINT (or until `until` returns), and stop."""
+        notifier = Notifier()
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        watchdog = Watchdog(self._health, notifier, self._one_line)
+        try:
+            self.start()
+            notifier.send("READY=1", f"STATUS={self._one_line()}")
+            watchdog.start()
+            if until is not None:
+                until(ended)
+            else:
+                while not ended.wait(3600.0):
+                    pass
+        finally:
+            notifier.send("STOPPING=1")
+            self.stop()
+            watchdog.stop(1.0)
+
+    def _report_slow(self, names: tuple[str, ...]) -> None:
+        if names:
+            self._log.error("agent.slow_to_stop", parts=names)
+
+    def _station_maker(self, section: StationSection, units: Mapping[str, str]) -> Callable[[], Any]:
+        settings = station_settings(section, units, self.config)
+        return lambda: make_station(settings)
+
+    def _session_maker(self, device: Device) -> Callable[[], Session]:
+        spec = self.registry.drivers[device.driver]
+
+        def make() -> Session:
+            transport = self.registry.make_transport(device.port_url, spec)
+            return self.registry.session(transport, self.registry.make_codec(device.driver, device.options))
+
+        return make
+
+    # -- what the page, the control socket and the uplink may call ----------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The open store. Raises RuntimeError before `start`."""
+        if self._store is None:
+            raise RuntimeError("the agent has not been started")
+        return self._store
+
+    def link(self) -> LinkStatus | None:
+        """How the link to the platform stands; None without an uplink."""
+        return self._relay.status() if self._relay is not None else None
+
+    def status(self) -> dict[str, Any]:
+        """The agent's state as plain values."""
+        counts = self.store.outbox().counts()
+        link = self.link()
+        return {
+            "gateway": self.config.gateway.id,
+            "site": self.config.gateway.site,
+            "version": version(),
+            "chain": self.store.chain,
+            "kept": counts.kept,
+            "delivered": counts.delivered,
+            "rejected": counts.rejected,
+            "pending": counts.pending,
+            "oldest_pending": self.store.outbox().oldest_pending,
+            "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
+            "devices": {topic.removeprefix("device/"): value for topic, value in self.board.latest("device/").items()},
+            "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
+            "alarms": self._alarms(),
+            "held_up": dict(self._health.held_up()),
+            "clock_synced": clock.synchronised(),
+            "uptime_s": round(clock.monotonic() - self._started, 1),
+        }
+
+    def _alarms(self) -> dict[str, str]:
+        alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
+        if self.store.trouble is not None:
+            alarms["store"] = self.store.trouble
+        return alarms
+
+    def info(self) -> dict[str, Any]:
+        """What the platform is told about this box."""
+        status = self.status()
+        return {
+            "version": version(),
+            "python": platform.python_version(),
+            "node_type": self.config.gateway.node_type,
+            "drivers": {device.id: device.driver for device in self.config.device},
+            "devices": {name: value["state"] for name, value in status["devices"].items()},
+            "chain": status["chain"],
+            "kept": status["kept"],
+            "pending": status["pending"],
+            "rejected": status["rejected"],
+            "oldest_pending": status["oldest_pending"],
+            "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
+        }
+
+    def views(self) -> dict[str, Any]:
+        """The newest view of each station."""
+        return {topic.removeprefix("station/"): view for topic, view in self.board.latest("station/").items()}
+
+    def recent(self, limit: int = _RECENT) -> list[RecentRecord]:
+        """The newest records, newest first, each with its mark."""
+        head = self.store.head.sequence
+        first = max(1, head - limit + 1)
+        outbox = self.store.outbox()
+        waiting = outbox.pending(first, head)
+        undelivered = outbox.undelivered(first, head)
+        reasons = {r.sequence: r.reason for r in outbox.quarantine(_SHOWN_REFUSALS)} if undelivered != waiting else {}
+        rows = self.store.read(first, limit=limit)
+        return [RecentRecord(row.body, _mark(row.sequence, waiting, undelivered, reasons)) for row in reversed(rows)]
+
+    def watch(self) -> AbstractContextManager[Watcher]:
+        """A watcher of the board."""
+        return self.board.watch()
+
+    def command(
+        self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
+    ) -> CommandResult:
+        """Have a station do something; returns after its records are committed. Raises KeyError for no such station."""
+        if self._supervisor is None:
+            raise RuntimeError("the agent has not been started")
+        runner = self._supervisor.stations[station]
+        command = Command(name=name, at=clock.now(), arguments=arguments, operator=operator)
+        outcome, kept = runner.command(command, timeout)
+        return CommandResult(
+            refused=None if outcome.refused is None else outcome.refused.code,
+            kept=tuple(_kept_facts(k) for k in kept),
+        )
+
+    def requeue(self, sequences: list[int] | None) -> int:
+        """Send quarantined records again as they are; returns how many."""
+        return self.store.outbox().requeue(sequences)
+
+    def _one_line(self) -> str:
+        if self._store is None:
+            return "starting"
+        counts = self._store.outbox().counts()
+        link = self.link()
+        return f"kept {counts.kept}, pending {counts.pending}, link {link.state if link else 'none'}"
+
+
+def _kept_facts(kept: Kept) -> dict[str, Any]:
+    return {"id": kept.id, "sequence": kept.sequence, "type": kept.type}
+
+
+def _mark(
+    sequence: int, waiting: list[tuple[int, int]], undelivered: list[tuple[int, int]], reasons: Mapping[int, str]
+) -> Mark:
+    if any(first <= sequence <= last for first, last in waiting):
+        return Mark("saved")
+    if any(first <= sequence <= last for first, last in undelivered):
+        return Mark("refused", reasons.get(sequence))
+    return Mark("delivered")
+
+
+def station_settings(section: StationSection, units: Mapping[str, str], config: Config) -> Settings:
+    """What a station has to know, from its section of the configuration."""
+    rules = section.rules
+    return Settings(
+        id=section.id,
+        mode=section.mode,
+        zone=config.gateway.zone,
+        rules=CycleRules(
+            min_load=rules.min_load,
+            zero_band=rules.zero_band,
+            stable_ms=rules.stable_ms,
+            stable_band=rules.stable_band,
+            stable_readings=rules.stable_readings,
+            additions=rules.additions if rules.additions is not None else section.mode in ADDITIONS_BY_DEFAULT,
+        ),
+        auto_confirm=rules.auto_confirm,
+        party=section.party,
+        operator=section.operator,
+        units={name: unit for name, unit in units.items() if name in section.devices},
+    )
+
+
+def link_settings(config: Config) -> LinkSettings:
+    """What the uplink has to know, from the configuration. Raises ValueError without an [uplink] section."""
+    section = config.uplink
+    if section is None:
+        raise ValueError("the configuration has no [uplink] section")
+    tls = section.tls
+    return LinkSettings(
+        host=section.host,
+        port=section.effective_port,
+        tls=None if tls is None else TlsSettings(ca=_path(tls.ca), cert=_path(tls.cert), key=_path(tls.key)),
+        username=section.username,
+        password_file=_path(section.password_file),
+        acknowledgement=section.acknowledgement,
+        compression=section.compression,
+        window=section.window,
+        verdict_timeout=section.verdict_timeout,
+        unverdicted_max=section.unverdicted_max,
+        progress_timeout=section.progress_timeout,
+        keepalive=section.keepalive,
+        connect_timeout=section.connect_timeout,
+        reconnect_max=section.reconnect_max,
+        batch_records=section.batch_records,
+        backlog_share=section.backlog_share,
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def version() -> str:
+    """The installed version."""
+    return importlib.metadata.version("trace-edge-agent")

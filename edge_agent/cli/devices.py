@@ -1,0 +1,149 @@
+"""`edge-agent devices`: list, watch, capture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from edge_agent.cli import exits
+from edge_agent.cli.output import config_option, output_option, show, write
+from edge_agent.cli.words import say
+
+
+@click.group()
+def command() -> None:
+    """The configured devices, and what they say."""
+
+
+@command.command("list")
+@config_option
+@output_option
+def list_devices(config_path: Path, overrides: tuple[str, ...], output: str) -> None:
+    """List the configured devices with their states."""
+    from edge_agent.agent import prepare
+    from edge_agent.control import ControlClient
+
+    config, _ = prepare(config_path, overrides)
+    states: dict[str, Any] = {}
+    counters: dict[str, Any] = {}
+    try:
+        with ControlClient(Path(f"{config.store.path}.sock")) as client:
+            status = client.ask(do="status")["status"]
+            states, counters = status["devices"], status["counters"]
+    except ConnectionError:
+        pass  # without a running agent the states are simply not known
+    rows = [
+        {
+            "device": device.id,
+            "driver": device.driver,
+            "port": device.port,
+            "state": states.get(device.id, {}).get("state", say("not_running") if output == "table" else None),
+            "reason": states.get(device.id, {}).get("reason"),
+            "counters": counters.get(device.id),
+        }
+        for device in config.device
+    ]
+    show(rows, ("device", "driver", "port", "state", "reason"), output)
+
+
+@command.command()
+@config_option
+@click.argument("device_id", metavar="ID")
+@click.option("--seconds", type=float, help="Stop by itself after this time.")
+def watch(config_path: Path, overrides: tuple[str, ...], device_id: str, seconds: float | None) -> None:
+    """Print what device ID says, one JSON object an event, until Ctrl-C.
+
+    Reads along with the running agent; without one it opens the port itself.
+    """
+    from edge_agent.agent import prepare
+    from edge_agent.control import ControlClient
+
+    config, registry = prepare(config_path, overrides)
+    device = next((d for d in config.device if d.id == device_id), None)
+    if device is None:
+        raise click.UsageError(f"{device_id!r} is no device; there are {', '.join(d.id for d in config.device)}")
+    until = None if seconds is None else time.monotonic() + seconds
+    try:
+        with ControlClient(Path(f"{config.store.path}.sock")) as client:
+            for answer in client.stream(do="watch", device=device_id):
+                if "event" in answer:
+                    write(orjson.dumps({k: v for k, v in answer.items() if k != "ok"}))
+                if until is not None and time.monotonic() >= until:
+                    return
+    except ConnectionError as problem:
+        if "no agent answers" not in str(problem):
+            raise
+    from edge_agent.event_json import event_json
+
+    spec = registry.drivers[device.driver]
+    session = registry.session(
+        registry.make_transport(device.port_url, spec), registry.make_codec(device.driver, device.options)
+    )
+    session.open()
+    try:
+        while until is None or time.monotonic() < until:
+            for event in session.read(0.25):
+                write(orjson.dumps({"device": device_id, **event_json(event)}))
+    finally:
+        session.close()
+
+
+@command.command()
+@click.argument("port")
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--seconds", type=float, default=10.0, show_default=True, help="How long to listen.")
+@click.option("--driver", help="Use this driver's line settings, and let it poll.")
+def capture(port: str, target: Path, seconds: float, driver: str | None) -> None:
+    """Write what PORT sends to a file with its timing, for `hwsim replay` and as test data.
+
+    Only listens, unless a driver that polls is named.
+    """
+    from edge_agent.capture import CaptureFile
+    from edge_agent.driver import PortUrl
+    from edge_agent.registry import discover
+
+    registry = discover()
+    try:
+        url = PortUrl.parse(port)
+        transport_spec = registry.transports[url.scheme]
+        line = registry.drivers[driver].line if driver is not None else {}
+        transport_spec.check(url, line)
+    except ValueError as problem:
+        raise click.UsageError(f"PORT {port!r}: {problem}") from None
+    except KeyError as problem:
+        raise click.UsageError(f"{problem} is not known here") from None
+    if target.exists():
+        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: is there already and is not overwritten")
+    transport = transport_spec.make(url, line)
+    with CaptureFile(target, port=port, driver=driver) as file:
+        if driver is None:
+            transport.open()
+            _listen(transport.read, lambda data: file.add("rx", data, time.monotonic()), seconds, transport.close)
+        else:
+            session = registry.session(transport, registry.make_codec(driver, {}))
+            session.tap = file.add
+            session.open()
+            _listen(session.read, lambda _events: None, seconds, session.close)
+        click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
+
+
+def _listen(read: Any, take: Any, seconds: float, close: Any) -> None:
+    from edge_agent.cli.output import progress
+
+    try:
+        until = time.monotonic() + seconds
+        with progress(range(100), 100, "capture") as bar:
+            shown = 0
+            while (left := until - time.monotonic()) > 0:
+                data = read(min(0.25, left))
+                if data:
+                    take(data)
+                done = int(100 * (1 - left / seconds))
+                bar.update(done - shown)
+                shown = done
+    finally:
+        close()

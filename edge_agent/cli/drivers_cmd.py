@@ -1,0 +1,49 @@
+"""`edge-agent drivers`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edge_agent.cli.output import output_option, show
+from edge_agent.cli.words import say
+
+
+@click.group()
+def command() -> None:
+    """What devices this installation can read."""
+
+
+@command.command("list")
+@output_option
+def list_drivers(output: str) -> None:
+    """List every driver: makes and models, interfaces, what it tells, how far it is tested."""
+    from edge_agent.registry import discover
+
+    registry = discover()
+    rows: list[dict[str, Any]] = [
+        {
+            "driver": spec.id,
+            "kind": spec.kind,
+            "title": spec.title,
+            "models": spec.models,
+            "interfaces": spec.interfaces,
+            "line": dict(spec.line),
+            "tells": spec.tells,
+            "polls": spec.dialogue.polls,
+            "commands": spec.dialogue.commands,
+            "needs_unit": spec.needs_unit,
+            "options": [
+                {"name": o.name, "type": o.type, "default": o.default, "choices": o.choices, "help": o.help}
+                for o in spec.options
+            ],
+            "maturity": spec.maturity,
+            "source": spec.source,
+            "from": str(registry.origins[spec.id]),
+        }
+        for spec in sorted(registry.drivers.values(), key=lambda spec: (spec.kind, spec.id))
+    ]
+    show(rows, ("driver", "kind", "models", "interfaces", "tells", "maturity", "from"), output)
+    for fault in registry.faults:
+        click.echo(f"{say('fault')}: {fault.origin}: {fault.what}", err=True)

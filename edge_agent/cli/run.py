@@ -1,0 +1,19 @@
+"""`edge-agent run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_agent.cli.output import config_option
+
+
+@click.command()
+@config_option
+def command(config_path: Path, overrides: tuple[str, ...]) -> None:
+    """Run the agent until SIGTERM."""
+    from edge_agent.agent import Agent, prepare
+
+    config, registry = prepare(config_path, overrides)
+    Agent(config, registry).run()

@@ -1,0 +1,282 @@
+"""The sections and keys of a configuration: types, bounds, defaults, and what each is for."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WrapSerializer,
+    field_validator,
+    model_validator,
+)
+
+from edge_agent.driver import PortUrl
+from edge_agent.units import to_milligrams
+
+
+def _topic_level(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
+        raise ValueError("is used in MQTT topics|1 to 64 of the letters A-Z a-z 0-9 _ -")
+    return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone known here|a name such as Asia/Shanghai") from None
+    return name
+
+
+def _mass(value: object) -> int:
+    """A mass written with its unit, such as "20 g", in milligrams."""
+    match = (
+        re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(mg|g|kg|t|jin|liang|lb|oz)\s*", value) if isinstance(value, str) else None
+    )
+    if match is None:
+        raise ValueError(f'{value!r} is not a mass|a number and its unit as text, such as "20 g" or "0.02 kg"')
+    mass = to_milligrams(match[1], match[2])
+    assert mass is not None
+    return mass
+
+
+def _mass_text(value: int, _handler: object) -> str:
+    return f"{value / 1000:g} g"
+
+
+Mass = Annotated[int, BeforeValidator(_mass), WrapSerializer(_mass_text)]
+TopicLevel = Annotated[str, AfterValidator(_topic_level)]
+NodeType = Literal[
+    "planting-base",
+    "farm",
+    "slaughterhouse",
+    "meat-wholesale",
+    "vegetable-wholesale",
+    "wholesale",
+    "distribution-centre",
+    "wet-market",
+    "supermarket",
+    "group-consumer",
+    "warehouse",
+    "pharmacy",
+    "other",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Gateway(_Section):
+    """Which box this is and where it stands."""
+
+    id: TopicLevel = Field(description="this box, unique within the site")
+    site: TopicLevel = Field(description="the market, hall or warehouse")
+    node_type: NodeType = Field("wet-market", description="kind of node in the city's traceability system")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("Asia/Shanghai", description="zone of the times in records")
+    city_profile: str | None = Field(None, description="name of the city profile")
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source of every record made here."""
+        return f"/{self.site}/{self.id}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which times are written."""
+        return ZoneInfo(self.timezone)
+
+
+class StoreSection(_Section):
+    """Where records are kept until the platform has accepted them, and how long after that."""
+
+    path: str = Field("/var/lib/trace-edge-agent/records.db", min_length=1, description="the SQLite file")
+    max_bytes: int = Field(2_000_000_000, ge=10_000_000, description="largest size of the file; bytes")
+    reserve_bytes: int = Field(8_000_000, ge=1_000_000, description="disk space kept free for the store; bytes")
+    keep_days: int = Field(730, ge=1, description="how long delivered records stay; days")
+
+
+class Tls(_Section):
+    """Trust and identity of the link."""
+
+    ca: str | None = Field(None, description="file with the trusted certificates; absent: the system's")
+    cert: str | None = Field(None, description="file with this box's certificate")
+    key: str | None = Field(None, description="file with this box's private key")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together|give both or neither")
+        return self
+
+
+class UplinkSection(_Section):
+    """The link to the platform's broker."""
+
+    host: str = Field(min_length=1, description="broker's name or address")
+    port: int | None = Field(None, ge=1, le=65535, description="8883 with TLS, 1883 without")
+    tls: Tls | None = Field(
+        default_factory=lambda: Tls.model_validate({}),
+        description="a table { ca, cert, key }; false (plain) only when written out",
+    )
+    username: str | None = Field(None, description="broker login")
+    password_file: str | None = Field(None, description="file holding the password, one line")
+    acknowledgement: Literal["platform", "broker"] = Field("platform", description="whose word counts as delivery")
+    compression: Literal["none", "zstd", "gzip"] = Field("none", description="of record batches")
+    window: int = Field(16, ge=1, le=20, description="messages in flight at most")
+    verdict_timeout: float = Field(15.0, gt=0, le=3600, description="seconds until unverdicted records are sent again")
+    unverdicted_max: int = Field(
+        20_000, ge=1, le=1_000_000, description="records published and without verdict, at most"
+    )
+    progress_timeout: float = Field(
+        30.0, gt=0, le=3600, description="seconds without progress until the link is renewed"
+    )
+    keepalive: int = Field(20, ge=5, le=3600, description="seconds between signs of life on an idle link")
+    connect_timeout: float = Field(10.0, gt=0, le=120, description="seconds a broker has to answer")
+    reconnect_max: float = Field(20.0, gt=0, le=600, description="longest wait between attempts to connect; seconds")
+    batch_records: int = Field(200, ge=1, le=1000, description="records in one message, at most")
+    backlog_share: float = Field(0.25, ge=0.05, le=0.95, description="share of messages kept for the backlog")
+
+    @field_validator(
+        "verdict_timeout", "progress_timeout", "connect_timeout", "reconnect_max", "backlog_share", mode="before"
+    )
+    @classmethod
+    def _whole_numbers_are_numbers(cls, value: object) -> object:
+        return float(value) if type(value) is int else value
+
+    @field_validator("tls", mode="before")
+    @classmethod
+    def _plain_only_when_written_out(cls, value: object) -> object:
+        return {False: None, True: {}}.get(value, value) if isinstance(value, bool) else value
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to."""
+        return self.port if self.port is not None else (1883 if self.tls is None else 8883)
+
+
+class Trust(_Section):
+    """A key whose directives are obeyed."""
+
+    key: str = Field(min_length=1, description="public key (Ed25519, base64)")
+    kinds: tuple[str, ...] = Field((), description="kinds of directive")
+    scope: str | None = Field(None, description="what the key may speak for")
+
+    _tuple = field_validator("kinds", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+def _port(text: str) -> str:
+    try:
+        PortUrl.parse(text)
+    except ValueError as problem:
+        raise ValueError(f"{text!r} is not a port|{problem}") from None
+    return text
+
+
+class Device(_Section):
+    """One instrument and how it is reached."""
+
+    id: TopicLevel = Field(description="name of the device, unique")
+    driver: str = Field(min_length=1, description="driver id, see `edge-agent drivers list`")
+    port: Annotated[str, AfterValidator(_port)] = Field(description="scheme:address?settings")
+    unit: Literal["kg", "g", "mg", "t", "lb", "oz", "jin", "liang"] | None = Field(
+        None, description="unit shown by instruments whose frames do not tell"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the driver")
+    asset: dict[str, Any] = Field(default_factory=dict, description="inventory facts of the device")
+
+    @property
+    def port_url(self) -> PortUrl:
+        """The port, taken apart."""
+        return PortUrl.parse(self.port)
+
+
+class Rules(_Section):
+    """How a station reads its scale. Masses are written with their unit."""
+
+    min_load: Mass = Field("20 g", validate_default=True, description="least mass that counts as a load")
+    zero_band: Mass = Field("5 g", validate_default=True, description="up to this the platter counts as empty")
+    stable_ms: int = Field(500, ge=50, le=10_000, description="time within stable_band that makes a reading stable; ms")
+    stable_band: Mass = Field("2 g", validate_default=True, description="how far readings may differ and be stable")
+    stable_readings: int = Field(2, ge=1, le=20, description="readings in a row that must agree before a capture")
+    additions: bool | None = Field(None, description="goods added without return to zero; absent: as the mode has it")
+    auto_confirm: bool = Field(False, description="sale: a stable load of chosen goods is a sale without confirmation")
+
+    @model_validator(mode="after")
+    def _bands(self) -> Rules:
+        if self.zero_band >= self.min_load:
+            raise ValueError("zero_band must lie below min_load|a zero_band well under min_load, e.g. a quarter of it")
+        return self
+
+
+class Station(_Section):
+    """A place where one operator works, with its devices."""
+
+    id: TopicLevel = Field(description="name of the station, unique")
+    mode: str = Field("log", description="what observations become")
+    devices: tuple[str, ...] = Field(min_length=1, description="ids of its devices")
+    party: str | None = Field(None, description="code of the responsible market participant")
+    operator: str | None = Field(None, description="who works here when nobody has signed in")
+    rules: Rules = Field(default_factory=lambda: Rules.model_validate({}))
+
+    _tuple = field_validator("devices", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
+
+
+class Web(_Section):
+    """The local page."""
+
+    listen: str = Field("127.0.0.1:8080", description="address:port")
+    pin_file: str | None = Field(None, description="file with the PINs")
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
+            raise ValueError(f"{text!r} is not address:port|e.g. 127.0.0.1:8080")
+        if host.strip("[]") not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("the page has no sign-in yet and stays on this box|127.0.0.1:PORT or [::1]:PORT")
+        return text
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class Metrics(_Section):
+    """Figures for a monitoring system."""
+
+    enabled: bool = False
+
+
+class Config(_Section):
+    """A whole configuration."""
+
+    gateway: Gateway
+    store: StoreSection = Field(default_factory=lambda: StoreSection.model_validate({}))
+    uplink: UplinkSection | None = None
+    trust: tuple[Trust, ...] = ()
+    device: tuple[Device, ...] = ()
+    station: tuple[Station, ...] = ()
+    web: Web | None = None
+    metrics: Metrics | None = None
+
+    _tuple = field_validator("trust", "device", "station", mode="before")(
+        lambda value: tuple(value) if isinstance(value, list) else value
+    )
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Keys that are understood and kept, and that this version does not act on yet."""
+        return tuple(name for name in ("trust", "metrics") if getattr(self, name)) + tuple(
+            f"device.{device.id}.asset" for device in self.device if device.asset
+        )

@@ -1,0 +1,202 @@
+"""The control socket: how commands of the command line reach the running agent.
+
+A Unix socket beside the store, readable by its owner and group only. One JSON object a line in, one or more out;
+each answer has `ok`. Requests are bounded in size and number, and a client that stops reading is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from edge_agent.event_json import event_json
+from edge_agent.facade import Facade
+from edge_agent.model import Observation, StateChange
+
+_LONGEST_REQUEST: Final = 64 * 1024
+_CLIENTS: Final = 8
+_PATIENCE: Final = 5.0
+
+
+class ControlServer:
+    """Accepts a few clients at a time, each in a thread of its own."""
+
+    def __init__(self, path: Path, agent: Facade) -> None:
+        self._path = path
+        self._agent = agent
+        self._log = structlog.get_logger()
+        self._stop = threading.Event()
+        self._slots = threading.BoundedSemaphore(_CLIENTS)
+        self._socket: socket.socket | None = None
+        self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Listen. The store's lock makes this the only agent here, so a socket left behind is removed."""
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        listener.settimeout(0.5)
+        listener.bind(str(self._path))
+        self._path.chmod(0o660)  # before listen: until then nobody can connect
+        listener.listen(_CLIENTS)
+        self._socket = listener
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Stop listening and remove the socket."""
+        self._stop.set()
+        self._thread.join(timeout)
+        if self._socket is not None:
+            self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        assert self._socket is not None
+        while not self._stop.is_set():
+            try:
+                client, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not self._slots.acquire(blocking=False):
+                client.close()
+                continue
+            threading.Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            with client:
+                client.settimeout(_PATIENCE)
+                for line in _lines(client):
+                    for answer in self._answer(line):
+                        client.sendall(orjson.dumps(answer, default=str) + b"\n")
+        except (OSError, TimeoutError):
+            pass  # the client went away or stopped reading; nothing was promised to it
+        finally:
+            self._slots.release()
+
+    def _answer(self, line: bytes) -> Iterator[Mapping[str, Any]]:
+        try:
+            request = orjson.loads(line)
+            verb = request["do"]
+        except (orjson.JSONDecodeError, TypeError, KeyError):
+            yield _refusal('a request is a JSON object with "do"')
+            return
+        verbs: dict[str, Callable[[Mapping[str, Any]], Iterator[Mapping[str, Any]]]] = {
+            "status": self._status,
+            "watch": self._watch,
+            "command": self._command,
+            "requeue": self._requeue,
+        }
+        handler = verbs.get(verb)
+        if handler is None:
+            yield _refusal(f"{verb!r} is not known; known: {', '.join(verbs)}")
+            return
+        try:
+            yield from handler(request)
+        except OSError:
+            raise
+        except Exception as problem:  # noqa: BLE001 -- whatever a request leads to, the socket goes on serving
+            self._log.exception("control.failed", request=verb)
+            yield _refusal(f"{type(problem).__name__}: {problem}")
+
+    def _status(self, _request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, "status": self._agent.status()}
+
+    def _requeue(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, "requeued": self._agent.requeue(request.get("sequences"))}
+
+    def _command(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        try:
+            result = self._agent.command(
+                request["station"], request["name"], request.get("arguments", {}), request.get("operator")
+            )
+        except KeyError as problem:
+            yield _refusal(f"no station {problem}")
+            return
+        yield {"ok": result.refused is None, "refused": result.refused, "kept": result.kept}
+
+    def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        device = request.get("device")
+        with self._agent.watch() as watcher:
+            yield {"ok": True, "watching": device}
+            while not self._stop.is_set():
+                events = watcher.take(1.0)
+                for event in events:
+                    if event.topic.startswith("observation/") and device in (None, event.value.device):
+                        yield observation_facts(event.value)
+                if not events:
+                    yield {"ok": True, "idle": True}  # lets a client that went away be noticed
+
+
+def observation_facts(observation: Observation) -> dict[str, Any]:
+    """An observation as plain values, in the form of `edge-agent decode`."""
+    event = observation.event
+    facts = (
+        {"event": "state", "state": event.state.value, "reason": event.reason}
+        if isinstance(event, StateChange)
+        else event_json(event)
+    )
+    return {"ok": True, "device": observation.device, "time_ms": observation.at.wall_ms, **facts}
+
+
+def _refusal(reason: str) -> dict[str, Any]:
+    return {"ok": False, "reason": reason}
+
+
+def _lines(client: socket.socket) -> Iterator[bytes]:
+    buffer = b""
+    while True:
+        data = client.recv(4096)
+        if not data:
+            return
+        buffer += data
+        if len(buffer) > _LONGEST_REQUEST:
+            return
+        *lines, buffer = buffer.split(b"\n")
+        yield from lines
+
+
+class ControlClient:
+    """Asks the running agent. Raises ConnectionError when none answers."""
+
+    def __init__(self, path: Path, timeout: float = 10.0) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.connect(str(path))
+        except OSError as problem:
+            self._socket.close()
+            raise ConnectionError(f"no agent answers at {path}: {problem.strerror}") from problem
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """One request, one answer."""
+        return next(self.stream(**request))
+
+    def stream(self, **request: Any) -> Iterator[dict[str, Any]]:
+        """One request, answers until the agent or the caller ends."""
+        try:
+            self._socket.sendall(orjson.dumps(request) + b"\n")
+            for line in _lines(self._socket):
+                yield orjson.loads(line)
+        except TimeoutError as problem:
+            raise ConnectionError("the agent did not answer in time") from problem
+        raise ConnectionError("the agent closed the connection")
+
+    def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

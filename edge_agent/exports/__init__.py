@@ -1,0 +1,1 @@
+"""Views of the records for other programs; pure functions over events that the caller passes."""

@@ -1,0 +1,10 @@
+"""Sans-I/O: what is observed at one place becomes records.
+
+A station is fed observations, commands and ticks by its one thread and answers with drafts of records. It
+never touches a device, a database or a clock; time comes with what it is fed.
+"""
+
+from edge_agent.station.base import Outcome, Refused, Settings, Station, View
+from edge_agent.station.modes import MODES, make_station
+
+__all__ = ["MODES", "Outcome", "Refused", "Settings", "Station", "View", "make_station"]

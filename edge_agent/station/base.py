@@ -1,0 +1,195 @@
+"""What every station has: its settings, the scale it reads, and what it tells the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, Protocol
+
+from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
+from edge_agent.records.bodies import Body, clock_facts
+from edge_agent.records.envelope import Draft, draft
+from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
+from edge_agent.units import to_milligrams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a station has to know. `units` names the unit of each device whose frames carry none."""
+
+    id: str
+    mode: str
+    zone: tzinfo
+    rules: CycleRules
+    auto_confirm: bool = False
+    party: str | None = None
+    operator: str | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A command that was not carried out: a stable code for the page to translate."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command led to."""
+
+    drafts: tuple[Draft, ...] = ()
+    refused: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the page shows of a station. `state` is one word; the weight is the displayed text, never computed."""
+
+    station: str
+    mode: str
+    state: str
+    device: str | None
+    weight: str | None
+    unit: str | None
+    stability: str | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Station(Protocol):
+    """One place of work. Only its own thread calls it."""
+
+    @property
+    def view(self) -> View:
+        """How the station stands."""
+
+    def observe(self, observation: Observation) -> Sequence[Draft]:
+        """Take what a device said; return the records that follow from it."""
+
+    def command(self, command: Command) -> Outcome:
+        """Do what an operator asks, or say why not."""
+
+
+class Platter:
+    """A scale as a station sees it: its newest reading, and the weigh cycle over its readings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.cycle = WeighCycle(settings.rules)
+        self.observation: Observation | None = None
+        self.reading: Reading | None = None
+        self._state = "disconnected"
+
+    @property
+    def state(self) -> str:
+        """One word for the page: the cycle's phase, or what keeps the reading from being used."""
+        return self._state
+
+    def observe(self, observation: Observation) -> None:
+        """Take a reading or a change of the scale's state."""
+        event = observation.event
+        if isinstance(event, StateChange):
+            if event.state is not DeviceState.CONNECTED:
+                self.cycle.interrupted()
+                self.reading = None
+                self._state = "disconnected" if event.state is DeviceState.LOST else event.state.value
+            elif self.reading is None:
+                self._state = "waiting"
+            return
+        if not isinstance(event, Reading):
+            return
+        self.observation, self.reading = observation, event
+        mass = None
+        unit = self.unit
+        if event.condition == "ok" and event.weight is not None and unit is not None:
+            mass = to_milligrams(event.weight, unit)
+        weight = Weight(mass_mg=mass, stability=event.stability, condition=event.condition)
+        self.cycle.weight(weight, observation.at.mono_ms)
+        self._state = self._word(event, mass)
+
+    def _word(self, reading: Reading, mass: int | None) -> str:
+        if reading.condition != "ok":
+            return reading.condition
+        if mass is not None and mass < -self._settings.rules.zero_band:
+            return "underload"
+        phase = self.cycle.phase
+        if phase is None or (phase is Phase.LOADING and not self.cycle.steady):
+            return "moving"
+        if phase is Phase.EMPTY and not self.cycle.steady:
+            return "empty" if mass == 0 else "moving"
+        return phase.value
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of the newest reading: the frame's own, else the one configured for the device."""
+        if self.observation is None or self.reading is None:
+            return None
+        return self.reading.unit or self._settings.units.get(self.observation.device)
+
+
+def weighed_fields(platter: Platter, load: Load) -> dict[str, Any]:
+    """The fields of a weighed body that come from the scale: masses, indication, device, raw bytes and flags.
+
+    Goods added to what was there before are weighed as the difference; what was there is their tare.
+    """
+    assert platter.observation is not None
+    assert platter.reading is not None
+    assert platter.unit is not None
+    reading = platter.reading
+    flags: list[str] = []
+    gross = tare = None
+    net = load.mass_mg
+    tare_kind = None
+    if load.base_mg:
+        gross, tare, net, tare_kind = load.mass_mg, load.base_mg, load.added_mg, "weighed"
+        flags.append("added")
+    elif reading.basis == "gross":
+        gross, tare = net, 0
+    elif reading.basis == "net":
+        if reading.tare is not None:
+            tare = to_milligrams(reading.tare, platter.unit)
+            gross = None if tare is None else net + tare
+            tare_kind = "weighed"
+    else:
+        flags.append("basis_unknown")
+    if load.after_start:
+        flags.append("loaded_at_start")
+    return {
+        "device": platter.observation.device,
+        "driver": platter.observation.driver,
+        "gross_mg": gross,
+        "tare_mg": tare,
+        "net_mg": net,
+        "tare_kind": tare_kind,
+        "indication": reading.weight,
+        "unit": platter.unit,
+        "stability": reading.stability,
+        "raw": reading.raw.hex(),
+        "flags": tuple(flags),
+    }
+
+
+def common(settings: Settings, at: Instant, *, operator: str | None = None) -> dict[str, Any]:
+    """The fields that every body of a station shares."""
+    return {"clock": clock_facts(at), "party": settings.party, "operator": operator or settings.operator}
+
+
+def to_draft(settings: Settings, at: Instant, body: Body) -> Draft:
+    """The draft of a body captured at this station."""
+    return draft(type=body.TYPE, subject=settings.id, at=at, zone=settings.zone, data=body.to_data())
+
+
+def weight_view(settings: Settings, platter: Platter, **detail: Any) -> View:
+    """The view of a station with a scale."""
+    reading = platter.reading
+    return View(
+        station=settings.id,
+        mode=settings.mode,
+        state=platter.state,
+        device=platter.observation.device if platter.observation else None,
+        weight=reading.weight if reading else None,
+        unit=platter.unit,
+        stability=reading.stability if reading else None,
+        detail=detail,
+    )

@@ -1,0 +1,91 @@
+"""Mode `log`: every weigh cycle is a weighing, every scan a scan, every tag read a tag record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_agent.model import Command, Instant, Observation, Reading, Scan, TagRead
+from edge_agent.records.bodies import ScanBody, TagBody, Weighing
+from edge_agent.records.canonical import clean_text
+from edge_agent.records.envelope import Draft
+from edge_agent.station.base import (
+    Outcome,
+    Platter,
+    Refused,
+    Settings,
+    View,
+    common,
+    to_draft,
+    weighed_fields,
+    weight_view,
+)
+from edge_agent.station.weigh_cycle import Load
+
+
+class LogStation:
+    """A place where everything that is weighed or scanned is recorded, without an operator's word."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._platter = Platter(settings)
+        self._last_scan: str | None = None
+
+    @property
+    def view(self) -> View:
+        """How the station stands."""
+        return weight_view(self._settings, self._platter, last_scan=self._last_scan)
+
+    def observe(self, observation: Observation) -> Sequence[Draft]:
+        """Take what a device said; a load that became stable, a scan and a tag are recorded at once."""
+        match observation.event:
+            case Scan() as scan:
+                return [self._scan(scan, observation)]
+            case TagRead() as tag:
+                return [self._tag(tag, observation)]
+            case Reading():
+                self._platter.observe(observation)
+                load = self._platter.cycle.take()
+                return [] if load is None else [self._weighing(load, observation.at)]
+            case _:
+                self._platter.observe(observation)
+                return []
+
+    def command(self, command: Command) -> Outcome:
+        """`capture`: record a load that was on the platter when watching began."""
+        if command.name != "capture":
+            return Outcome(refused=Refused(code="unknown-command"))
+        load = self._platter.cycle.take_by_hand()
+        if load is None:
+            return Outcome(refused=Refused(code="nothing-to-capture"))
+        return Outcome(drafts=(self._weighing(load, command.at, operator=command.operator),))
+
+    def _weighing(self, load: Load, at: Instant, operator: str | None = None) -> Draft:
+        body = Weighing(**common(self._settings, at, operator=operator), **weighed_fields(self._platter, load))
+        return to_draft(self._settings, at, body)
+
+    def _scan(self, scan: Scan, observation: Observation) -> Draft:
+        text, replaced = clean_text(scan.text)
+        self._last_scan = text
+        body = ScanBody(
+            **common(self._settings, observation.at),
+            device=observation.device,
+            driver=observation.driver,
+            text=text,
+            symbology=scan.symbology,
+            flags=("text_replaced",) if replaced or scan.lossy else (),
+            raw=scan.raw.hex(),
+        )
+        return to_draft(self._settings, observation.at, body)
+
+    def _tag(self, tag: TagRead, observation: Observation) -> Draft:
+        body = TagBody(
+            **common(self._settings, observation.at),
+            device=observation.device,
+            driver=observation.driver,
+            tag_id=tag.tag_id,
+            kind=tag.kind,
+            antenna=tag.antenna,
+            rssi_dbm=tag.rssi_dbm,
+            raw=tag.raw.hex(),
+        )
+        return to_draft(self._settings, observation.at, body)

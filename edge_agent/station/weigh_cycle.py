@@ -1,0 +1,212 @@
+"""The weigh cycle: empty -> loading -> stable -> captured -> unloading -> empty.
+
+The cycle, never the value or the time, says what one weighing is: two equal weighings are two cycles, and
+goods left on the platter are one. A platter that was loaded when watching began waits for zero first. A
+moving, overloaded or underloaded scale is a state and never a mass of zero.
+
+    empty --(mass >= min_load)--> loading --(stable)--> stable --take()--> captured
+      ^                              |                     |                  |
+      |<--(within zero band)---------+<----(moving)--------+                  |
+      |<--(within zero band)----------------------- unloading <--(less)-------+
+                                                        captured --(more, stable)--> stable   (additions)
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from edge_agent.model import Condition, Stability
+
+
+class Phase(enum.StrEnum):
+    """Where the cycle stands."""
+
+    EMPTY = "empty"
+    LOADING = "loading"
+    STABLE = "stable"
+    CAPTURED = "captured"
+    UNLOADING = "unloading"
+    LOADED_AT_START = "loaded-at-start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRules:
+    """Masses in milligrams, times in milliseconds.
+
+    `min_load` is the least mass that counts as a load, `zero_band` the distance from zero within which the
+    platter counts as empty. Where the instrument does not tell stability, readings that stay within
+    `stable_band` for `stable_ms` are stable. In any case `stable_readings` readings in a row must agree before
+    a load is stable: one damaged frame is then never a weighing.
+    """
+
+    min_load: int
+    zero_band: int
+    stable_ms: int
+    stable_band: int
+    stable_readings: int
+    additions: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """One reading as the cycle needs it: mass in milligrams (None unless the condition is ok)."""
+
+    mass_mg: int | None
+    stability: Stability
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A stable load. `base_mg` is what lay on the platter before it (0 after a return to zero)."""
+
+    mass_mg: int
+    base_mg: int
+    after_start: bool = False
+
+    @property
+    def added_mg(self) -> int:
+        """The mass that this load adds."""
+        return self.mass_mg - self.base_mg
+
+
+class _Run:
+    """Readings in a row that agree with one another."""
+
+    __slots__ = ("highest", "lowest", "newest", "readings", "since_ms")
+
+    def __init__(self, mass: int, mono_ms: int) -> None:
+        self.newest = self.lowest = self.highest = mass
+        self.since_ms = mono_ms
+        self.readings = 1
+
+    def extend(self, mass: int, band: int) -> bool:
+        """Take one more reading, unless the run would then be wider than `band`."""
+        lowest, highest = min(self.lowest, mass), max(self.highest, mass)
+        if highest - lowest > band:
+            return False
+        self.newest, self.lowest, self.highest = mass, lowest, highest
+        self.readings += 1
+        return True
+
+
+class WeighCycle:
+    """The state machine of one platter; sans-I/O, times are milliseconds on the monotonic clock."""
+
+    def __init__(self, rules: CycleRules) -> None:
+        self._rules = rules
+        self._phase: Phase | None = None  # None until the first reading tells whether the platter is loaded
+        self._run: _Run | None = None
+        self._base = 0
+        self._steady = False
+
+    @property
+    def phase(self) -> Phase | None:
+        """Where the cycle stands; None before the first reading."""
+        return self._phase
+
+    @property
+    def steady(self) -> bool:
+        """Whether the newest reading is stable, told by the instrument or by time."""
+        return self._steady
+
+    @property
+    def load(self) -> Load | None:
+        """The load that could be taken now."""
+        if self._phase is not Phase.STABLE or self._run is None:
+            return None
+        return Load(mass_mg=self._run.newest, base_mg=self._base)
+
+    def weight(self, weight: Weight, mono_ms: int) -> None:
+        """Take one reading."""
+        mass = weight.mass_mg
+        if weight.condition != "ok" or mass is None:
+            self._unsteady()
+            # An overload is a load being put on; an underload says nothing about the goods.
+            if weight.condition == "overload" and self._phase in (Phase.EMPTY, Phase.STABLE):
+                self._phase = Phase.LOADING
+            elif weight.condition == "overload" and self._phase is None:
+                self._phase = Phase.LOADED_AT_START
+            return
+        self._steady = self._is_steady(weight.stability, mass, mono_ms)
+        self._advance(mass)
+
+    def interrupted(self) -> None:
+        """Readings stopped (unplugged, silent): what was steady no longer is; the phase is kept.
+
+        A captured load that is still there afterwards is the same load; a load not yet taken is taken when it is
+        steady again.
+        """
+        self._unsteady()
+        if self._phase is Phase.STABLE:
+            self._phase = Phase.LOADING
+
+    def take(self) -> Load | None:
+        """Take the stable load: it is captured once. None when there is no stable load."""
+        load = self.load
+        if load is not None:
+            self._capture(load.mass_mg)
+        return load
+
+    def take_by_hand(self) -> Load | None:
+        """Take a steady load that was there when watching began; None unless that is so."""
+        if self._phase is not Phase.LOADED_AT_START or not self._steady or self._run is None:
+            return None
+        mass = self._run.newest
+        self._capture(mass)
+        return Load(mass_mg=mass, base_mg=0, after_start=True)
+
+    def _capture(self, mass: int) -> None:
+        self._phase = Phase.CAPTURED
+        self._base = mass
+
+    def _unsteady(self) -> None:
+        self._run = None
+        self._steady = False
+
+    def _is_steady(self, stability: Stability, mass: int, mono_ms: int) -> bool:
+        if stability == "moving":
+            self._unsteady()
+            return False
+        if self._run is None or not self._run.extend(mass, self._rules.stable_band):
+            self._run = _Run(mass, mono_ms)
+        if self._run.readings < self._rules.stable_readings:
+            return False
+        return stability == "stable" or mono_ms - self._run.since_ms >= self._rules.stable_ms
+
+    def _advance(self, mass: int) -> None:
+        rules = self._rules
+        unloaded = mass <= rules.zero_band  # below zero too: a tared container was lifted off with the goods
+        match self._phase:
+            case None:
+                self._phase = Phase.EMPTY if mass < rules.min_load else Phase.LOADED_AT_START
+            case Phase.LOADED_AT_START | Phase.CAPTURED | Phase.UNLOADING if unloaded:
+                self._reset()
+            case Phase.EMPTY if mass >= rules.min_load:
+                self._phase = Phase.STABLE if self._steady else Phase.LOADING
+            case Phase.LOADING | Phase.STABLE if unloaded:
+                self._reset()
+            case Phase.LOADING | Phase.STABLE:
+                loaded = mass - self._base >= rules.min_load
+                self._phase = Phase.STABLE if self._steady and loaded else Phase.LOADING
+                if self._base and not loaded:
+                    self._phase = Phase.CAPTURED
+            case Phase.CAPTURED | Phase.UNLOADING:
+                self._after_capture(mass)
+            case _:
+                pass
+
+    def _after_capture(self, mass: int) -> None:
+        rules = self._rules
+        if mass - self._base >= rules.min_load:
+            if rules.additions:
+                self._phase = Phase.STABLE if self._steady else Phase.LOADING
+        elif self._base - mass > rules.stable_band:
+            self._phase = Phase.UNLOADING
+            if self._steady and rules.additions:
+                self._base = mass  # what is left; goods added from here on are a new load
+
+    def _reset(self) -> None:
+        self._phase = Phase.EMPTY
+        self._base = 0

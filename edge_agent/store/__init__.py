@@ -1,0 +1,34 @@
+"""The store: records on one hash chain in one SQLite file, durable before anyone is told that they are saved."""
+
+from edge_agent.store.errors import CommitFailed, StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnusable
+from edge_agent.store.outbox import Outbox
+from edge_agent.store.ranges import Ranges
+from edge_agent.store.reading import Reader
+from edge_agent.store.salvage import salvage
+from edge_agent.store.store import PLATFORM, Store
+from edge_agent.store.tickets import Ticket
+from edge_agent.store.values import Counts, Head, Kept, Limits, Refused, Row, Salvaged, Settled
+
+__all__ = [
+    "PLATFORM",
+    "CommitFailed",
+    "Counts",
+    "Head",
+    "Kept",
+    "Limits",
+    "Outbox",
+    "Ranges",
+    "Reader",
+    "Refused",
+    "Row",
+    "Salvaged",
+    "Settled",
+    "Store",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreUnusable",
+    "Ticket",
+    "salvage",
+]

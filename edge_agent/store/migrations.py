@@ -1,0 +1,36 @@
+"""The schema's history: numbered, append-only. A migration that was released is never edited.
+
+- `records` has an integer key and nothing else: no secondary index and no "sent" flag, so that a commit writes
+  one page. Chain, head and ids are read from the bodies.
+- `outbox` holds the watermark up to which a target has accepted everything; `outbox_ranges` what it accepted above
+  that; `quarantine` what it refused.
+- `salvaged` holds records of earlier chains that were read back from a damaged file and are not delivered yet.
+- `meta` is the store's own; `notes` are facts that other parts remember.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("store")
+
+
+@migrations(name="0001_first")
+def _first(db: Database) -> None:
+    db.execute("CREATE TABLE records (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")
+    db.execute("CREATE TABLE outbox (target TEXT PRIMARY KEY, watermark INTEGER NOT NULL) STRICT, WITHOUT ROWID")
+    db.execute(
+        "CREATE TABLE outbox_ranges (target TEXT NOT NULL REFERENCES outbox (target), first INTEGER NOT NULL,"
+        " last INTEGER NOT NULL, PRIMARY KEY (target, first)) STRICT, WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE quarantine (target TEXT NOT NULL REFERENCES outbox (target), sequence INTEGER NOT NULL,"
+        " id TEXT NOT NULL, code TEXT NOT NULL, reason TEXT NOT NULL, time_ms INTEGER NOT NULL, state TEXT NOT NULL,"
+        " PRIMARY KEY (target, sequence)) STRICT, WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE salvaged (chain TEXT NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL, refused TEXT,"
+        " PRIMARY KEY (chain, sequence)) STRICT"
+    )
+    db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID")
+    db.execute("CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID")

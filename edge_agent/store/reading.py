@@ -1,0 +1,242 @@
+"""Reading what is kept, beside the committer and never in its way."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import orjson
+
+from edge_agent.records.envelope import GENESIS_HASH
+from edge_agent.store import schema
+from edge_agent.store.errors import StoreClosed, StoreUnusable
+from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged
+
+_NEAR: Final = 12_000  # ids are drawn before the queue, so they lie at most a queue and a group out of order
+_FAR: Final = 50_000  # sequences looked through at a time where the order of ids does not help
+
+
+class _Handle:
+    """One thread's connection. It is closed when the thread ends or when the store is closed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.lock = threading.Lock()
+        self.close = weakref.finalize(self, connection.close)
+
+
+class Reader:
+    """Read-only access to a store's file, whether an agent runs or not. It takes no lock.
+
+    Every thread gets a connection of its own. No read lasts longer than one bounded page of rows, so that the
+    write-ahead log can always be brought in. Methods raise `StoreClosed` after `close`.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout: float = 5.0) -> None:
+        self.path = path
+        self._busy_timeout = busy_timeout
+        self._mine = threading.local()
+        self._guard = threading.Lock()
+        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: Path) -> Reader:
+        """A reader on a store that exists. Raises `StoreUnusable` where it does not, or is something else."""
+        reader = cls(path)
+        try:
+            reader.head()
+        except sqlite3.Error as problem:
+            reader.close()
+            raise StoreUnusable(f"{path} cannot be read as a store: {problem}") from problem
+        return reader
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads; a read that is under way ends first."""
+        with self._guard:
+            self._closed = True
+            handles = list(self._handles)
+        for handle in handles:
+            with handle.lock:
+                handle.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        handle: _Handle | None = getattr(self._mine, "handle", None)
+        if handle is None:
+            handle = self._new_handle()
+        with handle.lock:
+            if self._closed:
+                raise StoreClosed(f"{self.path} is closed")
+            yield handle.connection
+
+    def _new_handle(self) -> _Handle:
+        with self._guard:
+            if self._closed:
+                raise StoreClosed(f"{self.path} is closed")
+            handle = _Handle(schema.connect_reader(self.path, self._busy_timeout))
+            self._handles.add(handle)
+        self._mine.handle = handle
+        return handle
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._connection() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: Any) -> Any:
+        with self._connection() as connection:
+            cursor = connection.execute(query, values)
+            try:
+                return cursor.fetchone()
+            finally:
+                cursor.close()  # or the read transaction would stay open
+
+    def read(self, first: int, *, last: int | None = None, limit: int, max_bytes: int | None = None) -> list[Row]:
+        """Records from `first` to `last` in order, at most `limit`, at most `max_bytes` of bodies but at least one."""
+        with self._connection() as connection:
+            cursor = connection.execute(
+                "SELECT sequence, body FROM records WHERE sequence >= ? AND sequence <= ? ORDER BY sequence LIMIT ?",
+                (first, 2**63 - 1 if last is None else last, limit),
+            )
+            try:
+                if max_bytes is None:
+                    return list(map(Row._make, cursor))
+                rows: list[Row] = []
+                size = 0
+                for row in map(Row._make, cursor):
+                    size += len(row.body)
+                    if rows and size > max_bytes:
+                        break
+                    rows.append(row)
+                return rows
+            finally:
+                cursor.close()
+
+    def head(self) -> Head:
+        """The last record's place; (0, 64 zeros) while there is none."""
+        return head_of(self._one(LAST_ROW))
+
+    def chain(self) -> str | None:
+        """The id of this chain; None while there is no record."""
+        row = self._one(LAST_ROW)
+        return str(orjson.loads(row[1])["chain"]) if row else None
+
+    def anchor(self) -> Head:
+        """From where the chain can be verified: the place of the last record before which some were purged."""
+        row = self._one("SELECT value FROM meta WHERE key = 'anchor'")
+        return anchor_of(row)
+
+    def note(self, key: str) -> str | None:
+        """A remembered fact; None where there is none."""
+        row = self._one("SELECT value FROM notes WHERE key = ?", key)
+        return None if row is None else str(row[0])
+
+    def counts(self, target: str) -> Counts:
+        """How the records stand towards a target, as far as it is on disk."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                kept = head_of(connection.execute(LAST_ROW).fetchone()).sequence
+                row = connection.execute("SELECT watermark FROM outbox WHERE target = ?", (target,)).fetchone()
+                above = connection.execute(
+                    "SELECT coalesce(sum(last - first + 1), 0) FROM outbox_ranges WHERE target = ?", (target,)
+                ).fetchone()
+                refused = connection.execute("SELECT count(*) FROM quarantine WHERE target = ?", (target,)).fetchone()
+            finally:
+                connection.execute("ROLLBACK")
+        delivered = (row[0] if row else 0) + above[0]
+        return Counts(kept=kept, delivered=delivered, rejected=refused[0], pending=kept - delivered - refused[0])
+
+    def quarantine(self, target: str, *, first: int = 1, last: int = 2**63 - 1, limit: int) -> list[Refused]:
+        """Refused records from `first` to `last` in order, at most `limit`, as far as they are on disk."""
+        rows = self._all(
+            "SELECT sequence, id, code, reason, time_ms, state FROM quarantine"
+            " WHERE target = ? AND sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?",
+            *(target, first, last, limit),
+        )
+        names = ("sequence", "id", "code", "reason", "time_ms", "state")
+        return [Refused(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def salvaged(self, *, after: tuple[str, int], limit: int) -> list[Salvaged]:
+        """Records of earlier chains without a verdict, in order of chain and sequence, after the one named."""
+        rows = self._all(
+            "SELECT chain, sequence, body FROM salvaged WHERE refused IS NULL AND (chain, sequence) > (?, ?)"
+            " ORDER BY chain, sequence LIMIT ?",
+            *(*after, limit),
+        )
+        return list(map(Salvaged._make, rows))
+
+    def count_salvaged(self, chain: str, first: int, last: int) -> int:
+        """How many records of an earlier chain, from `first` to `last`, have no verdict."""
+        query = "SELECT count(*) FROM salvaged WHERE refused IS NULL AND chain = ? AND sequence BETWEEN ? AND ?"
+        return int(self._one(query, chain, first, last)[0])
+
+    def find(self, id_or_sequence: str) -> Row | None:
+        """The record with this id or sequence; None where there is none.
+
+        There is no index on ids. UUIDv7 ids rise with the sequence but for a few places, so a binary search comes
+        close; where the box's clock ran back between two starts, everything is looked through.
+        """
+        if id_or_sequence.isascii() and id_or_sequence.isdigit():
+            rows = self.read(int(id_or_sequence), last=int(id_or_sequence), limit=1) if len(id_or_sequence) < 19 else []
+            return rows[0] if rows else None
+        wanted = id_or_sequence.lower()
+        low, high = self._one("SELECT min(sequence), max(sequence) FROM records")
+        if low is None:
+            return None
+        guess = self._search(wanted, low, high)
+        near = self._scan(wanted, guess - _NEAR, guess + _NEAR)
+        if near is not None:
+            return near
+        for first in range(low, high + 1, _FAR):
+            row = self._scan(wanted, first, first + _FAR - 1)
+            if row is not None:
+                return row
+        return None
+
+    def _search(self, wanted: str, low: int, high: int) -> int:
+        while low < high:
+            middle = (low + high) // 2
+            row = self._one("SELECT body FROM records WHERE sequence >= ? ORDER BY sequence LIMIT 1", middle)
+            if row is None or orjson.loads(row[0])["id"] >= wanted:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def _scan(self, wanted: str, first: int, last: int) -> Row | None:
+        rows = self._all(
+            "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?) ORDER BY sequence",
+            *(first, last, wanted.encode(errors="replace")),
+        )
+        return next((Row._make(row) for row in rows if orjson.loads(row[1])["id"] == wanted), None)
+
+
+LAST_ROW: Final = "SELECT sequence, body FROM records ORDER BY sequence DESC LIMIT 1"
+
+
+def head_of(row: tuple[int, bytes] | None) -> Head:
+    """The place of the last row, read from its body."""
+    return Head(row[0], str(orjson.loads(row[1])["hash"])) if row else Head(0, GENESIS_HASH)
+
+
+def anchor_of(row: tuple[str] | None) -> Head:
+    """The anchor as it is written in `meta`: sequence and hash with a space between."""
+    if row is None:
+        return Head(0, GENESIS_HASH)
+    sequence, _, value = row[0].partition(" ")
+    return Head(int(sequence), value)

@@ -1,0 +1,74 @@
+"""Connections to the database file, and bringing its schema up to date."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from edge_agent.store.errors import StoreUnusable
+
+PAGE_SIZE: Final = 4096
+WAL_PAGES: Final = 1_000
+"""Pages in the write-ahead log before it is checkpointed: about 4 MB, small enough to be quick to recover."""
+
+_WAL_BYTES: Final = 16 << 20
+_FULL: Final = 2
+_MIGRATIONS_TABLE: Final = "_sqlite_migrations"
+
+
+def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """The one connection that writes. Raises sqlite3.Error; `StoreUnusable` where WAL or FULL is not to be had.
+
+    The log file is kept at its size after a checkpoint (up to `journal_size_limit`): overwriting it spares the file
+    system a metadata write at every sync.
+    """
+    connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", busy_timeout)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        level = connection.execute("PRAGMA synchronous").fetchone()[0]
+        if mode != "wal" or level != _FULL:
+            raise StoreUnusable(
+                f"{path}: the journal mode is {mode!r} and synchronous {level}, but must be 'wal' and {_FULL} (FULL);"
+                " put the store on a local file system such as ext4"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path, busy_timeout: float) -> sqlite3.Connection:
+    """A connection that cannot write. It may be closed by another thread. Raises sqlite3.Error."""
+    return _connect(f"{path.absolute().as_uri()}?mode=ro", busy_timeout)
+
+
+def _connect(uri: str, busy_timeout: float) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is pending. Raises `StoreUnusable` for a newer schema or for a file that is not a store."""
+    # Imported here: it costs 150 ms and only a process that opens the store to write needs it.
+    from sqlite_utils import Database
+
+    from edge_agent.store.migrations import migrations
+
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and _MIGRATIONS_TABLE not in tables:
+        raise StoreUnusable(
+            f"{path} is another program's database (tables {', '.join(sorted(tables))}); name a new file"
+        )
+    database = Database(connection)
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    newer = {migration.name for migration in migrations.applied(database)} - known
+    if newer:
+        raise StoreUnusable(
+            f"{path} was written by a newer version of the agent (schema {max(newer)}); install that version or newer"
+        )
+    migrations.apply(database)

@@ -1,0 +1,287 @@
+"""The store: where a record is kept before anyone is told that it is saved."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from edge_agent import clock
+from edge_agent.model import Instant
+from edge_agent.records import ids
+from edge_agent.records.envelope import CHAIN_TYPE, Draft, draft
+from edge_agent.store import damage, proof, schema
+from edge_agent.store.committer import Committer, Listener
+from edge_agent.store.errors import StoreError, StoreUnusable
+from edge_agent.store.lock import Lock
+from edge_agent.store.notes import Notes
+from edge_agent.store.outbox import Outbox
+from edge_agent.store.reading import LAST_ROW, Reader, head_of
+from edge_agent.store.retention import Reserve, Retention, load_anchor
+from edge_agent.store.salvage import last_known
+from edge_agent.store.salvaged import SalvagedRecords, done_key
+from edge_agent.store.tickets import Ticket
+from edge_agent.store.values import Head, Kept, Limits, Row
+
+PLATFORM = "platform"
+"""The target that always exists. Without one that has accepted a record, nothing may be purged."""
+
+_FIRST_COMMIT = 30.0
+
+
+def _no_pulse() -> None:
+    """Nobody watches."""
+
+
+class Store:
+    """One chain of records in one file, its outboxes, and the one thread that writes. Thread-safe.
+
+    Made by `open`, ended by `stop`.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        source: str,
+        connection: sqlite3.Connection,
+        lock: Lock,
+        limits: Limits,
+        pulse: Callable[[], None],
+    ) -> None:
+        self.path = path
+        self._lock_file = lock
+        self._reader = Reader(path, busy_timeout=limits.busy_timeout)
+        self._guard = threading.Lock()
+        self._notes = Notes(connection)
+        row = connection.execute(LAST_ROW).fetchone()
+        event = None if row is None else damage.event_of(row[1])
+        head = head_of(row)
+        self._outboxes = {
+            target: Outbox.load(connection, target, reader=self._reader, head=self._head_sequence)
+            for (target,) in connection.execute("SELECT target FROM outbox ORDER BY target").fetchall()
+        }
+        self._retention = Retention(
+            path=path,
+            limits=limits,
+            connection=connection,
+            outboxes=self._all_outboxes,
+            head=self._head_sequence,
+            anchor=load_anchor(connection),
+        )
+        done = {key for (key,) in connection.execute("SELECT key FROM meta WHERE value = 'done'")}
+        self.salvaged = SalvagedRecords(
+            self._reader, [file for file in damage.aside_files(path) if done_key(file) not in done]
+        )
+        self._committer = Committer(
+            path=path,
+            connection=connection,
+            source=source,
+            chain=event["chain"] if event else ids.uuid7(clock.now().wall_ms),
+            head=head,
+            limits=limits,
+            space=self._retention,
+            riders=[self._notes, *self._outboxes.values()],
+            chores=[self._retention, self.salvaged],
+            pulse=pulse,
+        )
+        self.outbox(PLATFORM)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        source: str,
+        zone: tzinfo,
+        limits: Limits | None = None,
+        pulse: Callable[[], None] = _no_pulse,
+    ) -> Store:
+        """Open the store, or make it; returns when it has proved that it keeps what is written.
+
+        `source` is the CloudEvents source of every record, `zone` the time zone of the chain's first record.
+        `pulse` is called at least once a second by the committer for as long as it gets on.
+        A damaged file is set aside, a new chain begins that names the old one, and what can be read of the old file
+        is brought in little by little (`salvaged`).
+        Raises `StoreBusy` where another process has the store, and `StoreUnusable` where the proof fails.
+        """
+        limits = limits or Limits()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise StoreUnusable(
+                f"the directory {path.parent} cannot be made: {problem.strerror};"
+                " make it and give it to the agent's user"
+            ) from problem
+        lock = Lock(path)
+        with ExitStack() as undo:
+            undo.callback(lock.release)
+            proof.refuse_network(path.parent)
+            connection = _open_file(path, limits)
+            undo.callback(connection.close)
+            store = cls(path=path, source=source, connection=connection, lock=lock, limits=limits, pulse=pulse)
+            undo.pop_all()
+        store._begin(source, zone)
+        return store
+
+    def _begin(self, source: str, zone: tzinfo) -> None:
+        self._committer.start()
+        if self.head.sequence:
+            return
+        at = clock.now()
+        first = draft(
+            type=CHAIN_TYPE, subject=source.rpartition("/")[2], at=at, zone=zone, data=_chain_data(self.path, at)
+        )
+        try:
+            self.keep(first, timeout=_FIRST_COMMIT)
+        except (StoreError, TimeoutError) as problem:
+            self.stop(_FIRST_COMMIT)
+            raise StoreUnusable(f"{self.path}: the first record could not be kept: {problem}") from problem
+
+    # --- records
+
+    @property
+    def chain(self) -> str:
+        """The id of this chain."""
+        return self._committer.chain
+
+    @property
+    def head(self) -> Head:
+        """The last committed record's place."""
+        return self._committer.head
+
+    @property
+    def anchor(self) -> Head:
+        """The place from which the chain can be verified; (0, 64 zeros) where nothing was purged."""
+        return self._retention.anchor
+
+    @property
+    def trouble(self) -> str | None:
+        """Why records are not being kept, in words for the page and the log; None while all is well."""
+        return self._retention.full or self._committer.trouble
+
+    def submit(self, draft: Draft, timeout: float = 5.0) -> Ticket:
+        """Hand a draft to the committer. The ticket resolves after the COMMIT that made it durable.
+
+        Raises `StoreFull` where the queue stays full for `timeout` seconds or the disk holds nothing but unsent
+        records, and `StoreClosed` after `stop`.
+        """
+        return self._committer.submit(draft, timeout)
+
+    def keep(self, draft: Draft, timeout: float = 5.0) -> Kept:
+        """Submit and wait, each for at most `timeout` seconds. Raises what `submit` and `Ticket.wait` raise."""
+        return self.submit(draft, timeout).wait(timeout)
+
+    def on_kept(self, listener: Listener) -> None:
+        """Have `listener` called with what each commit kept, after it, on the committer's thread: it must not block."""
+        self._committer.listen(listener)
+
+    def read(self, first: int, *, last: int | None = None, limit: int, max_bytes: int | None = None) -> list[Row]:
+        """Kept records in order; see `Reader.read`."""
+        return self._reader.read(first, last=last, limit=limit, max_bytes=max_bytes)
+
+    def find(self, id_or_sequence: str) -> Row | None:
+        """The record with this id or sequence; see `Reader.find`."""
+        return self._reader.find(id_or_sequence)
+
+    # --- what else is remembered
+
+    def note(self, key: str) -> str | None:
+        """A remembered fact; None where there is none."""
+        return self._notes.get(key)
+
+    def set_note(self, key: str, value: str) -> None:
+        """Remember a fact; on disk with the next commit or at the latest a second later."""
+        self._notes.set(key, value)
+
+    def outbox(self, target: str = PLATFORM) -> Outbox:
+        """The outbox of a target; made where it is new."""
+        with self._guard:
+            outbox = self._outboxes.get(target)
+            if outbox is None:
+                outbox = Outbox(
+                    target, reader=self._reader, head=self._head_sequence, watermark=self.anchor.sequence, new=True
+                )
+                self._outboxes[target] = outbox
+                self._committer.carry(outbox)
+            return outbox
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Commit what is queued, resolve all tickets, close, and let the lock go.
+
+        Raises TimeoutError where the committer needs longer; the lock stays held then.
+        """
+        self._committer.stop(timeout)
+        self._reader.close()
+        self._lock_file.release()
+
+    def _head_sequence(self) -> int:
+        return self._committer.head.sequence
+
+    def _all_outboxes(self) -> list[Outbox]:
+        with self._guard:
+            return list(self._outboxes.values())
+
+
+def _open_file(path: Path, limits: Limits) -> sqlite3.Connection:
+    """The write connection on a sound, migrated, proved file; a damaged one is set aside first."""
+    reason = damage.examine(path, limits.busy_timeout)
+    try:
+        if reason is None:
+            try:
+                return _connect(path, limits)
+            except sqlite3.Error as problem:
+                if not damage.is_damage(problem):
+                    raise
+                reason = str(problem)
+        damage.set_aside(path, reason)
+        return _connect(path, limits)
+    except sqlite3.Error as problem:
+        raise StoreUnusable(
+            f"{path} cannot be opened: {problem}; the agent's user must be able to write it and its directory"
+        ) from problem
+
+
+def _connect(path: Path, limits: Limits) -> sqlite3.Connection:
+    connection = schema.connect_writer(path, limits.busy_timeout)
+    try:
+        try:
+            _ready(connection, path, limits)
+        except (sqlite3.OperationalError, StoreUnusable):
+            # A disk that filled up while the agent was away: the reserve is there for this.
+            if not Reserve(path, limits.reserve_bytes).release():
+                raise
+            _ready(connection, path, limits)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _ready(connection: sqlite3.Connection, path: Path, limits: Limits) -> None:
+    schema.migrate(connection, path)
+    proof.prove(connection, path, limits.busy_timeout)
+
+
+def _chain_data(path: Path, at: Instant) -> dict[str, Any]:
+    """The body of a chain's first record; it names the chain before where a file had to be set aside."""
+    data: dict[str, Any] = {
+        "clock": {"synced": at.synced, "boot": at.boot, "mono_ms": at.mono_ms},
+        "corrects": None,
+        "flags": [],
+        "old_chain": None,
+        "old_hash": None,
+        "old_sequence": None,
+        "reason": None,
+    }
+    asides = damage.aside_files(path)
+    if asides:
+        data["reason"] = damage.why_set_aside(asides[-1])
+        known = last_known(asides[-1])
+        if known is not None:
+            data["old_chain"], data["old_sequence"], data["old_hash"] = known
+    return data

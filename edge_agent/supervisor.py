@@ -1,0 +1,400 @@
+"""One supervised thread per device and one per station.
+
+A device's thread opens its session, reads, and makes observations of what it says; whatever goes wrong, it
+closes, waits with back-off and opens again by identity. A station's thread alone owns its state machine and
+hands the records that follow to the store.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from edge_agent import clock
+from edge_agent.board import Board
+from edge_agent.driver import BadSettings, Busy, Disconnected, DriverSpec, PermissionDenied, Session, TransportError
+from edge_agent.health import Health
+from edge_agent.mailbox import Mailbox, Request
+from edge_agent.model import (
+    UNITS,
+    Command,
+    DeviceEvent,
+    DeviceState,
+    Observation,
+    Reading,
+    Rejected,
+    Scan,
+    StateChange,
+    Status,
+    TagRead,
+)
+from edge_agent.records.envelope import Draft
+from edge_agent.retry import Backoff
+from edge_agent.station import Outcome, Station
+from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
+
+_READ_TIMEOUT: Final = 0.25
+_BAD_IN_A_ROW: Final = 20
+_DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
+_POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
+
+
+class RecordKeeper(Protocol):
+    """What a station's thread needs of the store."""
+
+    def submit(self, draft: Draft, timeout: float = 5.0) -> Ticket:
+        """Queue a draft for the next commit."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a device has said since the start."""
+
+    readings: int = 0
+    scans: int = 0
+    tags: int = 0
+    statuses: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def count(self, event: DeviceEvent) -> None:
+        """Count one event."""
+        match event:
+            case Reading():
+                self.readings += 1
+            case Scan():
+                self.scans += 1
+            case TagRead():
+                self.tags += 1
+            case Status():
+                self.statuses += 1
+            case Rejected():
+                self.rejected += 1
+                if event.reason in self.reasons or len(self.reasons) < 32:
+                    self.reasons[event.reason] = self.reasons.get(event.reason, 0) + 1
+
+    def as_dict(self) -> dict[str, object]:
+        """The counts as plain values."""
+        return {
+            "readings": self.readings,
+            "scans": self.scans,
+            "tags": self.tags,
+            "statuses": self.statuses,
+            "rejected": self.rejected,
+            "reasons": dict(self.reasons),
+        }
+
+
+class DeviceRunner:
+    """The thread of one device."""
+
+    def __init__(
+        self,
+        device: str,
+        spec: DriverSpec,
+        make_session: Callable[[], Session],
+        mailboxes: Sequence[Mailbox],
+        board: Board,
+        health: Health,
+    ) -> None:
+        self.device = device
+        self._spec = spec
+        self._make_session = make_session
+        self._mailboxes = mailboxes
+        self._board = board
+        self._beat = health.part(f"device {device}", patience=30.0)
+        self._forget = lambda: health.forget(f"device {device}")
+        self._log = structlog.get_logger().bind(device=device, driver=spec.id)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"device-{device}", daemon=True)
+        self._state: DeviceState | None = None
+        self._last_good = 0.0
+        self._bad_in_a_row = 0
+        self._posted = -1.0
+        self.counters = Counters()
+
+    def start(self) -> None:
+        """Start reading."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; `join` waits for it."""
+        self._stop.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; False when the thread still runs."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        backoff = Backoff(first=0.2, maximum=2.0, floor=0.1)
+        while not self._stop.is_set():
+            opened = clock.monotonic()
+            try:
+                self._read_until_lost()
+            except TransportError as problem:
+                self._change(DeviceState.LOST, _reason(problem))
+                wait = 30.0 if isinstance(problem, BadSettings) else None
+            except Exception as problem:  # noqa: BLE001 -- the one supervising loop: a broken driver must not end its device
+                self._log.exception("device.crashed")
+                self._change(DeviceState.LOST, f"driver failed: {type(problem).__name__}: {problem}")
+                wait = None
+            else:
+                continue
+            if clock.monotonic() - opened > 10.0:
+                backoff.reset()
+            self._pause(backoff.next() if wait is None else wait)
+        self._forget()
+
+    def _pause(self, seconds: float) -> None:
+        until = clock.monotonic() + seconds
+        while (left := until - clock.monotonic()) > 0 and not self._stop.wait(min(left, 5.0)):
+            self._beat()
+
+    def _read_until_lost(self) -> None:
+        session = self._make_session()
+        try:
+            session.open()
+            self._last_good = clock.monotonic()
+            self._bad_in_a_row = 0
+            self._change(DeviceState.CONNECTED, "port open")
+            while not self._stop.is_set():
+                events = session.read(_READ_TIMEOUT)
+                self._beat()
+                for event in events:
+                    self._take(event)
+                self._judge_silence()
+        finally:
+            for event in session.close():
+                self._take(event)
+
+    def _take(self, event: DeviceEvent) -> None:
+        event = _plausible(event)
+        self.counters.count(event)
+        if isinstance(event, Rejected):
+            self._bad_in_a_row += 1
+            if self._bad_in_a_row == _BAD_IN_A_ROW:
+                self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
+        elif not isinstance(event, Status):
+            self._bad_in_a_row = 0
+            self._last_good = clock.monotonic()
+            if self._state is not DeviceState.CONNECTED:
+                self._change(DeviceState.CONNECTED, "data again")
+            self._deliver(event)
+        self._post_counters()
+
+    def _judge_silence(self) -> None:
+        patience = self._spec.stale_after
+        silent = clock.monotonic() - self._last_good
+        if patience is not None and silent > patience and self._state is DeviceState.CONNECTED:
+            self._change(DeviceState.STALE, f"no reading for {patience:g} s")
+
+    def _change(self, state: DeviceState, reason: str) -> None:
+        if state is self._state:
+            return
+        self._state = state
+        self._log.info("device.state", state=state.value, reason=reason)
+        self._board.post(f"device/{self.device}", {"state": state.value, "reason": reason, "driver": self._spec.id})
+        self._deliver(StateChange(state=state, reason=reason))
+
+    def _deliver(self, event: DeviceEvent | StateChange) -> None:
+        observation = Observation(device=self.device, driver=self._spec.id, at=clock.now(), event=event)
+        self._board.tell(f"observation/{self.device}", observation)
+        for mailbox in self._mailboxes:
+            mailbox.put(observation)
+
+    def _post_counters(self) -> None:
+        at = clock.monotonic()
+        if at - self._posted >= 1.0:
+            self._posted = at
+            self._board.post(f"counters/{self.device}", self.counters.as_dict())
+
+
+def _reason(problem: TransportError) -> str:
+    kinds: Mapping[type[TransportError], str] = {
+        Disconnected: "unplugged or gone",
+        PermissionDenied: "not permitted",
+        Busy: "in use by another program",
+        BadSettings: "settings do not fit",
+    }
+    words = next((text for kind, text in kinds.items() if isinstance(problem, kind)), "port failed")
+    return f"{words}: {problem}" if str(problem) else words
+
+
+def _plausible(event: DeviceEvent) -> DeviceEvent:
+    """What a driver said, unless it breaks the contract: then it is rejected instead of becoming a wrong record."""
+    if not isinstance(event, Reading):
+        return event
+    shape = _POUNDS_AND_OUNCES if event.unit == "lb:oz" else _DECIMAL
+    texts = (event.tare, event.unit_price, event.amount)
+    fits = (
+        (event.weight is not None) == (event.condition == "ok")
+        and (event.weight is None or shape.fullmatch(event.weight) is not None)
+        and (event.unit is None or event.unit in UNITS)
+        and all(text is None or _DECIMAL.fullmatch(text) is not None for text in texts)
+    )
+    return event if fits else Rejected(reason="driver broke its contract", raw=event.raw)
+
+
+@dataclass(slots=True)
+class _Unconfirmed:
+    draft: Draft
+    ticket: Ticket
+
+
+class StationRunner:
+    """The thread of one station."""
+
+    def __init__(
+        self,
+        station_id: str,
+        make: Callable[[], Station],
+        keeper: RecordKeeper,
+        board: Board,
+        health: Health,
+    ) -> None:
+        self.station_id = station_id
+        self._make = make
+        self._keeper = keeper
+        self._board = board
+        self._beat = health.part(f"station {station_id}", patience=30.0)
+        self._forget = lambda: health.forget(f"station {station_id}")
+        self._log = structlog.get_logger().bind(station=station_id)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"station-{station_id}", daemon=True)
+        self._unconfirmed: deque[_Unconfirmed] = deque()
+        self._alarmed = False
+        self.mailbox = Mailbox()
+
+    def start(self) -> None:
+        """Start working."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more; what is in the mailbox is still worked off. `join` waits for it."""
+        self.mailbox.close()
+        self._stop.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; False when the thread still runs."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def command(self, command: Command, timeout: float) -> tuple[Outcome, tuple[Kept, ...]]:
+        """Have a command carried out and its records kept.
+
+        Raises TimeoutError when that takes longer than `timeout` seconds, CommitFailed when a record could not be
+        kept, StoreClosed when the agent is stopping.
+        """
+        until = clock.monotonic() + timeout
+        request = Request(command, Future())
+        if not self.mailbox.put(request):
+            raise StoreClosed("the agent is stopping")
+        outcome, tickets = request.outcome.result(timeout)
+        kept = tuple(t.wait(max(0.0, until - clock.monotonic())) for t in tickets if isinstance(t, Ticket))
+        return outcome, kept
+
+    def _run(self) -> None:
+        station = self._make()
+        while True:
+            self._beat()
+            item = self.mailbox.take(_READ_TIMEOUT)
+            if item is None and self._stop.is_set():
+                break
+            try:
+                if isinstance(item, Request):
+                    self._carry_out(station, item)
+                elif item is not None:
+                    for draft in station.observe(item):
+                        self._submit(draft)
+                self._board.post(f"station/{self.station_id}", station.view)
+            except Exception:  # noqa: BLE001 -- the one supervising loop: one observation must not end the station
+                self._log.exception("station.crashed")
+                station = self._make()
+            self._confirm()
+        self._forget()
+
+    def _carry_out(self, station: Station, request: Request) -> None:
+        try:
+            outcome = station.command(request.command)
+            tickets = tuple(self._submit(draft) for draft in outcome.drafts)
+        except Exception as problem:
+            request.outcome.set_exception(problem)
+            raise
+        request.outcome.set_result((outcome, tickets))
+
+    def _submit(self, draft: Draft) -> Ticket:
+        """Hand a draft to the store, however long that takes: nothing observed is dropped while the agent lives."""
+        while True:
+            try:
+                ticket = self._keeper.submit(draft, timeout=1.0)
+            except StoreFull as problem:
+                self._alarm(str(problem))
+                self._beat()
+                if self._stop.is_set():
+                    self._log.error("record.not_kept", id=draft.id, type=draft.type, reason=str(problem))
+                    raise
+                continue
+            self._unconfirmed.append(_Unconfirmed(draft, ticket))
+            return ticket
+
+    def _confirm(self) -> None:
+        """Submit again what the store could not commit; the same id makes it the same record."""
+        again = []
+        while self._unconfirmed and self._unconfirmed[0].ticket.done:
+            entry = self._unconfirmed.popleft()
+            try:
+                entry.ticket.wait(0)
+            except CommitFailed as problem:
+                self._alarm(str(problem))
+                again.append(entry.draft)
+            else:
+                if self._alarmed:
+                    self._alarmed = False
+                    self._board.post("alarm/store", None)
+        for draft in again:
+            if self._stop.is_set():
+                self._log.error("record.not_kept", id=draft.id, type=draft.type, reason="stopping")
+            else:
+                self._stop.wait(0.2)
+                self._submit(draft)
+
+    def _alarm(self, reason: str) -> None:
+        if not self._alarmed:
+            self._alarmed = True
+            self._log.error("store.refuses", reason=reason)
+        self._board.post("alarm/store", reason)
+
+
+class Supervisor:
+    """All devices and stations, started and stopped in order."""
+
+    def __init__(self, devices: Sequence[DeviceRunner], stations: Sequence[StationRunner]) -> None:
+        self.devices = {runner.device: runner for runner in devices}
+        self.stations = {runner.station_id: runner for runner in stations}
+
+    def start(self) -> None:
+        """Start the stations, then the devices that feed them."""
+        for station in self.stations.values():
+            station.start()
+        for device in self.devices.values():
+            device.start()
+
+    def stop(self, timeout: float) -> tuple[str, ...]:
+        """Stop the devices, then the stations; returns the names of threads that did not end in time."""
+        until = clock.monotonic() + timeout
+        for device in self.devices.values():
+            device.stop()
+        slow = [d.device for d in self.devices.values() if not d.join(max(0.0, until - clock.monotonic() - 0.5))]
+        for station in self.stations.values():
+            station.stop()
+        return tuple(slow) + tuple(
+            s.station_id for s in self.stations.values() if not s.join(max(0.0, until - clock.monotonic()))
+        )

@@ -1,0 +1,419 @@
+"""The command `hwsim`: simulated devices, broker, city platform and network faults, for demos, tests and maintainers.
+
+Data is JSON lines on stdout, messages go to stderr. Exit codes: 0 ok (SIGTERM too), 2 usage, 65 bad data,
+69 broker unavailable, 73 cannot create, 74 I/O.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from hwsim.chaos import ChaosProxy
+    from hwsim.device import Device
+    from hwsim.instruments import Instrument
+
+BAD_DATA: Final = 65
+UNAVAILABLE: Final = 69
+CANNOT_CREATE: Final = 73
+IO_ERROR: Final = 74
+VECTORS: Final = Path("tests/vectors")
+
+
+def _fail(code: int, message: str) -> NoReturn:
+    click.echo(f"hwsim: {message}", err=True)
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def _usage() -> Iterator[None]:
+    """A ValueError of an argument is a usage error, and says what would be right."""
+    try:
+        yield
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from problem
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Simulated devices, broker, city platform and network faults."""
+
+
+_port = click.option(
+    "--port", default="pty", show_default=True, help="pty, tcp:PORT or tcp:HOST:PORT; 0 = a free port."
+)
+_link = click.option(
+    "--link", type=click.Path(path_type=Path), help="A symbolic link to the pty; it moves when the device is replugged."
+)
+_faults = click.option("--fault", "faults", multiple=True, help="KIND[:PROBABILITY[:SECONDS]]; see `hwsim list`.")
+_seed = click.option("--seed", default=0, show_default=True, help="The same seed plays the same run.")
+_seconds = click.option("--seconds", type=float, help="Stop by itself after so long.")
+
+
+@main.command("list")
+def list_() -> None:
+    """Devices, faults and scenarios that can be played."""
+    from hwsim.bench import packaged_names
+    from hwsim.faults import KINDS
+    from hwsim.instruments import DIALECTS, SCANNERS
+    from hwsim.running import say
+
+    for dialect in DIALECTS.values():
+        say({"kind": "scale", "name": dialect.name, "title": dialect.title, "source": dialect.source})
+    for name, title in SCANNERS.items():
+        say({"kind": "scanner", "name": name, "title": title})
+    for kind, title in KINDS.items():
+        say({"kind": "fault", "name": kind, "title": title})
+    for name in packaged_names():
+        say({"kind": "scenario", "name": name})
+
+
+@main.command()
+@click.argument("dialect")
+@_port
+@_link
+@click.option("--script", type=click.Path(path_type=Path), help="TOML: what is put on and taken off, and when.")
+@_faults
+@_seed
+@_seconds
+@click.option("--capacity", default="30 kg", show_default=True)
+@click.option("--division", default="5 g", show_default=True)
+@click.option("--unit", default="kg", show_default=True)
+@click.option("--decimals", default=3, show_default=True)
+@click.option("--noise-mg", default=0, show_default=True, help="Standard deviation of each sample.")
+@click.option("--rate", type=float, help="Frames a second; the dialect's own by default.")
+@click.option(
+    "--every", default=3.0, show_default=True, help="Seconds from one weighing to the next, without a script."
+)
+@click.option("--hold", default=1.8, show_default=True, help="Seconds that the goods lie there, without a script.")
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path),
+    default=VECTORS,
+    show_default=True,
+    help="A file or folder of vectors, for a dialect that has no simulator: they are replayed.",
+)
+def scale(dialect: str, link: Path | None, script: Path | None, vectors: Path, **given: Any) -> None:
+    """A scale that speaks DIALECT, with goods put on and taken off."""
+    from hwsim.bench import scale_settings
+    from hwsim.instruments import DIALECTS, Scale
+    from hwsim.load import Platter, random_goods, read_script, weighings
+
+    instrument: Instrument
+    if dialect not in DIALECTS:
+        instrument = _vector_player(dialect, vectors)
+    else:
+        with _usage():
+            settings = scale_settings(given)
+            if script is None:
+                masses = random_goods(20, settings=settings, seed=given["seed"])
+                plan = weighings(masses, every=given["every"], hold=given["hold"])
+            else:
+                plan = _read(read_script, script)
+            platter = Platter(settings, seed=given["seed"])
+            instrument = Scale(DIALECTS[dialect], platter, script=plan, rate_hz=given["rate"])
+    _run(dialect, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+def _vector_player(dialect: str, vectors: Path) -> Instrument:
+    from hwsim.instruments import DIALECTS
+    from hwsim.replay import Player, read_capture
+
+    files = sorted(vectors.rglob("*.jsonl")) if vectors.is_dir() else [vectors]
+    for file in files:
+        with contextlib.suppress(ValueError, OSError):
+            return Player(read_capture(file, driver=dialect).chunks, repeat=True)
+    raise click.UsageError(
+        f"no simulator and no vectors in {vectors} for {dialect!r}; simulated are {', '.join(DIALECTS)}"
+    )
+
+
+@main.command()
+@click.argument("kind")
+@_port
+@_link
+@_faults
+@_seed
+@_seconds
+@click.option("--code", "codes", multiple=True, help="A text to scan; again for more. `]C1…` names the symbology.")
+@click.option("--every", default=2.0, show_default=True, help="Seconds from one scan to the next.")
+@click.option("--count", type=int, help="How many scans; endless by default.")
+@click.option("--suffix", default="CR", show_default=True, help="CR, LF, CRLF, TAB, ETX or none.")
+@click.option("--encoding", default="utf-8", show_default=True)
+@click.option("--aim/--no-aim", default=True, show_default=True, help="Send the AIM identifier.")
+def scanner(kind: str, link: Path | None, codes: tuple[str, ...], **given: Any) -> None:
+    """A barcode scanner of KIND that scans its codes in turn."""
+    from hwsim.instruments import SCANNERS, Code, Scanner, ScannerSettings
+
+    if kind not in SCANNERS:
+        raise click.UsageError(f"scanner {kind!r} is not one of {', '.join(SCANNERS)}")
+    with _usage():
+        settings = ScannerSettings(suffix=given["suffix"], encoding=given["encoding"], aim=given["aim"])
+        plan = [_code(text) for text in codes] or [Code(text="6901028225168", symbology="]E0")]
+        instrument = Scanner(settings, plan, every=given["every"], count=given["count"])
+    _run(kind, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+def _code(text: str) -> Any:
+    from hwsim.instruments import Code
+
+    return Code(text=text[3:], symbology=text[:3]) if text.startswith("]") and len(text) > 3 else Code(text=text)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_port
+@_link
+@_faults
+@_seed
+@_seconds
+@click.option("--driver", help="Only the lines of this driver, for a file of vectors.")
+@click.option("--speed", default=1.0, show_default=True)
+@click.option("--repeat", is_flag=True, help="Start again at the end; else hwsim ends a second after the last byte.")
+def replay(file: Path, link: Path | None, driver: str | None, speed: float, repeat: bool, **given: Any) -> None:
+    """Play a captured FILE with its timing."""
+    from hwsim.replay import Player, read_capture
+
+    capture = _read(lambda path: read_capture(path, driver=driver), file)
+    with _usage():
+        player = Player(capture.chunks, speed=speed, repeat=repeat)
+    name = capture.driver or file.name
+    _run(name, player, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+@main.command()
+@click.argument("file")
+@click.option(
+    "--links", type=click.Path(path_type=Path), help="A folder where each pty gets a link named like its device."
+)
+@_seed
+@_seconds
+def bench(file: str, links: Path | None, seed: int, seconds: float | None) -> None:
+    """A whole station from a TOML scenario: a FILE, or the name of one that comes with hwsim (`stall`)."""
+    from hwsim.bench import Bench, packaged
+    from hwsim.running import say, until_stopped
+
+    with _usage():
+        path = Path(file) if Path(file).suffix or Path(file).exists() else packaged(file)
+    station = _read(lambda path: Bench.read(path, links=links, seed=seed), path)
+    with station:
+        say({"title": station.title, "ports": station.ports})
+        until_stopped(seconds=seconds)
+        say({"played": station.report})
+
+
+@main.command()
+@click.option("--listen", type=int, required=True, help="The port on loopback; 0 = a free one.")
+@_seconds
+def broker(listen: int, seconds: float | None) -> None:
+    """The demo's embedded MQTT broker (amqtt, 3.1.1, anonymous, on loopback only)."""
+    from hwsim.broker import BrokerMissing, EmbeddedBroker
+    from hwsim.running import say, until_stopped
+
+    try:
+        with EmbeddedBroker(listen) as embedded:
+            say({"broker": f"{embedded.host}:{embedded.port}"})
+            until_stopped(seconds=seconds)
+    except BrokerMissing as missing:
+        _fail(UNAVAILABLE, str(missing))
+    except OSError as problem:
+        _fail(CANNOT_CREATE, f"port {listen}: {problem}")
+
+
+@main.command()
+@click.option("--broker", "address", required=True, help="HOST:PORT")
+@click.option("--store", default="", help="sqlite:FILE; in memory by default.")
+@click.option(
+    "--reject", multiple=True, help="type=T, id=I, subject=S, chain=C, sequence=N or sequence%N [:retryable][:once]"
+)
+@click.option(
+    "--silent",
+    is_flag=False,
+    flag_value=float("inf"),
+    type=float,
+    default=0.0,
+    help="No verdicts [for so many seconds].",
+)
+@click.option("--slow", default=0.0, help="Milliseconds of pause before each message.")
+@click.option("--client-id", default="hwsim-city", show_default=True)
+@_seconds
+def city(
+    address: str, store: str, reject: tuple[str, ...], silent: float, slow: float, client_id: str, seconds: float | None
+) -> None:
+    """A stand-in for the city platform: takes records, stores each once, gives verdicts, prints figures each second."""
+    import sqlite3
+
+    from hwsim.city import City
+    from hwsim.running import say, until_stopped
+
+    with _usage():
+        path = _store_path(store)
+    try:
+        with _usage():
+            platform = City(address, store=path, reject=reject, silent=silent, slow_ms=slow, client_id=client_id)
+    except sqlite3.Error as problem:
+        _fail(CANNOT_CREATE, f"{path}: {problem}")
+    with platform:
+        until_stopped(
+            seconds=seconds, each_second=lambda: say(platform.stats.line()), over=lambda: platform.failure is not None
+        )
+    say(platform.stats.line())
+    if platform.failure is not None:
+        _fail(IO_ERROR, platform.failure)
+
+
+def _store_path(store: str) -> Path | None:
+    scheme, _, rest = store.partition(":")
+    if not store or store == "sqlite::memory:":
+        return None
+    if scheme == "sqlite" and rest:
+        return Path(rest)
+    if scheme in ("postgresql", "postgres"):
+        raise ValueError("a PostgreSQL store is not available in this version; use sqlite:FILE")
+    raise ValueError(f"store {store!r} is not sqlite:FILE")
+
+
+@main.command()
+@click.option("--listen", type=int, required=True, help="The port on loopback; 0 = a free one.")
+@click.option("--to", required=True, help="HOST:PORT of the broker.")
+@click.option("--latency", default=0.0, help="Milliseconds in each direction.")
+@click.option("--stall", is_flag=True, help="Accept and forward nothing until `normal`.")
+@click.option("--cut-after", type=int, help="Reset each connection after so many bytes.")
+@click.option("--half-open", is_flag=True, help="Accept, swallow everything, send no FIN.")
+@click.option("--eat-pubacks", default=0.0, help="Share of the broker's PUBACKs that vanish, 0 to 1.")
+@_seed
+@_seconds
+def chaos(listen: int, to: str, stall: bool, half_open: bool, seconds: float | None, **given: Any) -> None:
+    """A TCP proxy that plays a bad network.
+
+    Lines on stdin change it: cut, block, unblock, half-open, stall, normal, eat-pubacks P, counters. Each is
+    answered with a line of JSON, and so is the end, with the faults that were asked for and never hit.
+    """
+    from hwsim.chaos import ChaosProxy
+    from hwsim.running import say, until_stopped
+    from hwsim.sockets import parse_address
+
+    with _usage():
+        proxy = ChaosProxy(
+            parse_address(to),
+            listen=listen,
+            latency_ms=given["latency"],
+            cut_after=given["cut_after"],
+            eat_pubacks=given["eat_pubacks"],
+            seed=given["seed"],
+        )
+    try:
+        proxy.start()
+    except OSError as problem:
+        _fail(CANNOT_CREATE, f"port {listen}: {problem}")
+    with contextlib.ExitStack() as stack:
+        stack.callback(proxy.stop)
+        if stall:
+            proxy.stall()
+        if half_open:
+            proxy.half_open()
+        say({"listen": f"127.0.0.1:{proxy.port}", "to": to, "mode": proxy.mode})
+        _listen_to_stdin(proxy)
+        until_stopped(seconds=seconds)
+        say({"mode": proxy.mode, "counters": proxy.counters, "unhit": proxy.unhit})
+
+
+def _listen_to_stdin(proxy: ChaosProxy) -> None:
+    import threading
+
+    def run() -> None:
+        # The thread ends with the process: reading a terminal cannot be interrupted.
+        for line in sys.stdin:
+            _obey(proxy, line.split())
+
+    threading.Thread(target=run, name="hwsim-chaos-stdin", daemon=True).start()
+
+
+def _obey(proxy: ChaosProxy, words: list[str]) -> None:
+    from hwsim.running import say
+
+    orders = {
+        "cut": proxy.cut,
+        "block": proxy.block,
+        "unblock": proxy.unblock,
+        "half-open": proxy.half_open,
+        "stall": proxy.stall,
+        "normal": proxy.normal,
+    }
+    try:
+        match words:
+            case []:
+                return
+            case ["eat-pubacks", share]:
+                proxy.eat_pubacks(float(share))
+            case ["counters"]:
+                pass
+            case [name] if name in orders:
+                orders[name]()
+            case _:
+                raise ValueError(f"say {', '.join(orders)}, eat-pubacks P or counters")
+    except ValueError as problem:
+        click.echo(f"hwsim: {problem}", err=True)
+        return
+    say({"order": " ".join(words), "mode": proxy.mode, "counters": proxy.counters})
+
+
+def _read(reader: Any, path: Path) -> Any:
+    """Read a file; what is wrong in it, or with it, ends the command."""
+    try:
+        return reader(path)
+    except ValueError as problem:
+        _fail(BAD_DATA, str(problem))
+    except OSError as problem:
+        _fail(IO_ERROR, f"{path}: {problem}")
+
+
+def _run(
+    name: str,
+    instrument: Instrument,
+    port: str,
+    link: Path | None,
+    faults: tuple[str, ...],
+    seed: int,
+    seconds: float | None,
+) -> None:
+    from hwsim.device import Device
+    from hwsim.faults import Fault, Line
+    from hwsim.ports import open_port
+    from hwsim.running import say, until_stopped
+
+    with _usage():
+        line = Line([Fault.parse(text) for text in faults], seed=seed)
+        try:
+            opened = open_port(port, link=link)
+        except OSError as problem:
+            _fail(CANNOT_CREATE, f"{port}: {problem}")
+    with Device(instrument, opened, line, name=name) as device:
+        say({"device": name, "port": opened.name})
+        until_stopped(seconds=seconds, over=_ending(device))
+        say({"device": name, "played": device.report, "unhit": line.unhit})
+
+
+def _ending(device: Device) -> Any:
+    """A replay that does not repeat ends the command one second after its last byte."""
+    import time
+
+    from hwsim.replay import Player
+
+    player = device.instrument
+    if not isinstance(player, Player):
+        return None
+    finished_at: list[float] = []
+
+    def over() -> bool:
+        if player.finished and not finished_at:
+            finished_at.append(time.monotonic())
+        return bool(finished_at) and time.monotonic() - finished_at[0] > 1.0
+
+    return over

@@ -1,0 +1,37 @@
+"""Shared by all tests: the soak switch, and times that are made up instead of waited for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from edge_agent.model import Instant
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long fault and fuzz runs too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without --soak the long runs are not collected at all: they are another target, not skipped tests."""
+    if config.getoption("--soak"):
+        return
+    chosen = [item for item in items if item.get_closest_marker("soak") is None]
+    left_out = [item for item in items if item.get_closest_marker("soak") is not None]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = chosen
+
+
+@pytest.fixture
+def instants() -> Callable[[], Instant]:
+    """Moments 100 ms apart."""
+    ticks = itertools.count()
+
+    def next_instant() -> Instant:
+        step = next(ticks) * 100
+        return Instant(wall_ms=1_795_400_000_000 + step, mono_ms=1_000 + step, boot="b00t", synced=True)
+
+    return next_instant
