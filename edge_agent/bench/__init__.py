@@ -1,1 +1,1 @@
-"""Measuring functions. They measure and return figures; the command line prints them."""
+"""Benchmarks of the agent against what the machine can do. Each function measures and returns figures, nothing else."""

@@ -13,7 +13,9 @@ import re
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from datetime import UTC
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from typing import Any, Final
@@ -22,47 +24,73 @@ import orjson
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge_agent import clock
+from edge_agent.records.envelope import draft
+from edge_agent.store import Store, Ticket
 from edge_agent.uplink import Identity, LinkSettings, Relay, wire
-from edge_agent.uplink.ports import Store
 
 PLAIN_WINDOW: Final = 20
 _DELETES_PER_COMMIT: Final = 1_000
 _SEQUENCE: Final = re.compile(rb'"sequence":"(\d{16})"')
 _START_TIMEOUT: Final = 20.0
+_TIMEOUT: Final = 120.0
+_PLAIN_RECORDS: Final = 20_000
 
 
-def drain(
-    store: Store,
-    folder: Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int,
-    plain_records: int = 20_000,
-    timeout: float = 120.0,
-    **link: Any,
-) -> dict[str, float]:
-    """Drain all that `store` has pending, between two runs of the plain loop on copies of its first records.
+def measure(folder: Path, host: str, port: int, records: int, **link: Any) -> dict[str, float]:
+    """Keep `records` weighings in a store in `folder`, then drain it, between two runs of the plain loop.
 
-    `folder` (on the store's file system) takes the plain loop's tables; `link` are further `LinkSettings`.
-    Returns records per second, their ratio, and payload bytes per record on the wire. Raises TimeoutError
-    where a run does not end.
+    The plain loop gets copies of at most the first 20,000. `link` are further `LinkSettings`. Returns records
+    per second, their ratio, and payload bytes per record on the wire. Raises TimeoutError where a run does not
+    end within two minutes.
     """
-    records = store.outbox().counts().pending
-    bodies = [row.body for row in store.read(1, last=None, limit=plain_records, max_bytes=None)]
-    before = plain_loop(bodies, folder / "plain-1.db", host=host, port=port, timeout=timeout)
-    seconds, wire_bytes = relay_drain(store, LinkSettings(host=host, port=port, **link), timeout=timeout)
-    after = plain_loop(bodies, folder / "plain-2.db", host=host, port=port, timeout=timeout)
+    store = _filled_store(folder / "drain.db", records)
+    try:
+        bodies = [row.body for row in store.read(1, limit=_PLAIN_RECORDS)]
+        before = plain_loop(bodies, folder / "plain-1.db", host=host, port=port)
+        pending = store.outbox().counts().pending
+        seconds, wire_bytes = relay_drain(store, LinkSettings(host=host, port=port, **link))
+        after = plain_loop(bodies, folder / "plain-2.db", host=host, port=port)
+    finally:
+        store.stop()
+    rate = pending / seconds
     plain = 2 * len(bodies) / (before + after)
     return {
-        "records": records,
-        "drain_per_s": records / seconds,
-        "plain_paho_per_s": plain,
-        "drain_vs_plain_paho": records / seconds / plain,
-        "wire_bytes_per_record": wire_bytes / records,
+        "records": pending,
+        "drain_per_s": round(rate),
+        "plain_paho_per_s": round(plain),
+        "drain_vs_plain_paho": round(rate / plain, 2),
+        "wire_bytes_per_record": round(wire_bytes / pending, 1),
     }
 
 
-def relay_drain(store: Store, settings: LinkSettings, *, timeout: float) -> tuple[float, int]:
+def _filled_store(path: Path, records: int) -> Store:
+    """A store with weighings as a stall makes them, about 650 bytes each."""
+    store = Store.open(path, source="/bench/drain", zone=UTC)
+    tickets: deque[Ticket] = deque()
+    at = clock.now()
+    for number in range(records):
+        data = {
+            "device": "scale-1",
+            "driver": "xk3190-continuous",
+            "captured_by": "device",
+            "clock": {"synced": at.synced, "boot": at.boot, "mono_ms": at.mono_ms + 137 * number},
+            "flags": [],
+            "indication": f"{number % 15_000 / 1000:.3f}",
+            "unit": "kg",
+            "net_mg": number % 15_000 * 1000,
+            "raw": f"022b{number % 15_000:012d}03",
+        }
+        weighing = draft(type="trace.weighing.v1", subject="stall-7", at=at, zone=UTC, data=data)
+        tickets.append(store.submit(weighing, timeout=_TIMEOUT))
+        while tickets and tickets[0].done:
+            tickets.popleft()
+    for ticket in tickets:
+        ticket.wait(_TIMEOUT)
+    return store
+
+
+def relay_drain(store: Store, settings: LinkSettings) -> tuple[float, int]:
     """Seconds until every pending record has its verdict, from the relay's start; and payload bytes sent."""
     identity = Identity(site="bench", gateway=f"drain-{time.time_ns()}", source="/bench/drain")
     topics = wire.Topics.of(identity)
@@ -79,7 +107,7 @@ def relay_drain(store: Store, settings: LinkSettings, *, timeout: float) -> tupl
         ours.recv()
         began = time.perf_counter()
         relay.start()
-        _wait(lambda: outbox.counts().pending == 0, began + timeout, "the relay's drain")
+        _wait(lambda: outbox.counts().pending == 0, began + _TIMEOUT, "the relay's drain")
         seconds = time.perf_counter() - began
         ours.send("end")
         payload_bytes: int = ours.recv() if ours.poll(_START_TIMEOUT) else 0
@@ -115,7 +143,7 @@ def _platform(pipe: Pipe, host: str, port: int, topics: wire.Topics, chain: str)
     pipe.send(total)
 
 
-def plain_loop(bodies: list[bytes], path: Path, *, host: str, port: int, timeout: float) -> float:
+def plain_loop(bodies: list[bytes], path: Path, *, host: str, port: int) -> float:
     """Seconds in which a plain paho loop drains a table of these records."""
     table = sqlite3.connect(path, isolation_level=None)
     table.execute("PRAGMA journal_mode = WAL")
@@ -125,13 +153,11 @@ def plain_loop(bodies: list[bytes], path: Path, *, host: str, port: int, timeout
     table.executemany("INSERT INTO records (body) VALUES (?)", ((body,) for body in bodies))
     table.execute("COMMIT")
     places = threading.Semaphore(PLAIN_WINDOW)
-    acknowledged: list[int] = []
+    acknowledged: deque[int] = deque()
     under_way: dict[int, int] = {}
-    lock = threading.Lock()
 
     def on_publish(_client: paho.Client, _userdata: Any, mid: int, *_: Any) -> None:
-        with lock:
-            acknowledged.append(under_way.pop(mid))
+        acknowledged.append(mid)  # no lock of ours: paho holds one of its own here, and `publish` takes it too
         places.release()
 
     client = _client()
@@ -140,11 +166,10 @@ def plain_loop(bodies: list[bytes], path: Path, *, host: str, port: int, timeout
     client.connect(host, port)
     client.loop_start()
     began = time.perf_counter()
-    until = began + timeout
+    until = began + _TIMEOUT
 
     def delete_acknowledged() -> int:
-        with lock:
-            done, acknowledged[:] = [(sequence,) for sequence in acknowledged], []
+        done = [(under_way.pop(acknowledged.popleft()),) for _ in range(len(acknowledged))]
         table.execute("BEGIN")
         table.executemany("DELETE FROM records WHERE sequence = ?", done)
         table.execute("COMMIT")
@@ -154,11 +179,10 @@ def plain_loop(bodies: list[bytes], path: Path, *, host: str, port: int, timeout
     for sequence, body in table.execute("SELECT sequence, body FROM records ORDER BY sequence").fetchall():
         if not places.acquire(timeout=max(0.0, until - time.perf_counter())):
             raise TimeoutError("the plain loop stands still")
-        with lock:
-            under_way[client.publish("bench/plain", body, qos=1).mid] = sequence
+        under_way[client.publish("bench/plain", body, qos=1).mid] = sequence
         if len(acknowledged) >= _DELETES_PER_COMMIT:
             deleted += delete_acknowledged()
-    _wait(lambda: not under_way, until, "the plain loop's end")
+    _wait(lambda: len(acknowledged) == len(under_way), until, "the plain loop's end")
     deleted += delete_acknowledged()
     seconds = time.perf_counter() - began
     if deleted != len(bodies):

@@ -16,7 +16,7 @@ from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
 from edge_agent.uplink.dispatch import FAILURE, Dispatch, Load
-from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed
+from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
 from edge_agent.uplink.ports import Range, Store
 from edge_agent.uplink.settings import Identity, LinkSettings
 from edge_agent.uplink.versions import MqttVersion, Versions
@@ -195,8 +195,9 @@ class Relay:
         self._window = None
         self._own.clear()
         self._delivered = False
-        will = wire.state(online=False, session=self._session, since=self._since)
-        self._connection = Connection(self._settings, self._identity, self._version, will=will, waker=self._waker)
+        will = Will(self._topics.state, wire.state(online=False, session=self._session, since=self._since))
+        client_id = self._identity.client_id
+        self._connection = Connection(self._settings, client_id, self._version, will=will, waker=self._waker)
         self._set_state(LinkState.CONNECTING, self._status.reason)
         return self._connection
 
@@ -320,7 +321,7 @@ class Relay:
         return mid
 
     def _read(self, load: Load, now: float) -> tuple[list[bytes], list[Range]]:
-        """The records of `load` that fit into one message: their bytes and ranges, at least one record."""
+        """The records of `load` that fit into one message, at least one: their bytes and ranges."""
         bodies: list[bytes] = []
         ranges: list[Range] = []
         room = self._dispatch.pace.max_bytes - 2
@@ -338,9 +339,6 @@ class Relay:
                 break
         if not bodies:
             first = load.ranges[0][0]
-            rows = self._store.read(first, last=first, limit=1, max_bytes=None)
-            if rows:
-                return [rows[0].body], [(first, first)]
             _log.error("record.unreadable", sequence=first)
             self._dispatch.unreadable(replace(load, ranges=((first, first),)), now)
         return bodies, ranges

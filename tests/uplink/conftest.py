@@ -55,7 +55,6 @@ class MemoryOutbox:
         self.lock = threading.Lock()
         self.refusals: dict[int, Refusal] = {}
         self.tally = [0, 0, 0]
-        self.watermark = 0
 
     def keep(self, count: int) -> None:
         with self.lock:
@@ -77,14 +76,16 @@ class MemoryOutbox:
             refused = [refusal for refusal in refused if not refusal.retryable]
             self.refusals.update({refusal.sequence: refusal for refusal in refused})
             bad = sum(self._set(refusal.sequence, 2) for refusal in refused)
-            while self.watermark < len(self.states) and self.states[self.watermark]:
-                self.watermark += 1
             return Settled(new, bad)
 
     def requeue(self, sequence: int) -> None:
         with self.lock:
-            self.watermark = min(self.watermark, sequence - 1)
             self._set(sequence, 0)
+
+    @property
+    def oldest_pending(self) -> int | None:
+        with self.lock:
+            return self.states.find(0) + 1 or None
 
     def counts(self) -> Counts:
         with self.lock:
@@ -137,7 +138,7 @@ class MemoryStore:
         for sequence in range(first, min(last or len(self.bodies), first + limit - 1, len(self.bodies)) + 1):
             body = self.bodies[sequence - 1]
             used += len(body)
-            if max_bytes is not None and used > max_bytes:
+            if max_bytes is not None and used > max_bytes and rows:
                 break
             if sequence not in self.missing:
                 rows.append(MemoryRow(sequence, body))

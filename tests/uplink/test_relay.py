@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.uplink import LinkState, Relay
+from edge_agent.uplink import Identity, LinkSettings, LinkState, Relay, try_link
 
 Start = Callable[..., Any]
+IDENTITY = Identity(site="market-1", gateway="gw-1", source="/market-1/gw-1")
 
 
 def delivered(store: Any, count: int) -> Callable[[], bool]:
@@ -427,3 +428,33 @@ def test_stop_is_quick_whatever_the_link_does(store: Any, mosquitto: Start, rela
     never = relay(store, 1)
     wait(lambda: "cannot reach" in never.status().reason)
     assert never.stop(1.0)
+
+
+def test_the_link_can_be_tried_beside_the_running_agent(
+    store: Any, mosquitto: Start, platform: Start, relay: Start, wait: Start
+) -> None:
+    broker = mosquitto()
+    city = platform(broker.port)
+    link = relay(store, broker.port)
+    wait(connected(link))
+    since = link.status().since
+    trial = try_link(LinkSettings(host="127.0.0.1", port=broker.port), IDENTITY)
+    assert trial.ok
+    assert trial.protocol == "5"
+    assert trial.round_trip > 0
+    store.keep(1)
+    wait(delivered(store, 1))
+    assert link.status().since == since
+    assert len(city.messages("state")) == 1
+    broker.kill()
+    trial = try_link(LinkSettings(host="127.0.0.1", port=broker.port), IDENTITY)
+    assert not trial.ok
+    assert "cannot reach" in trial.reason
+
+
+def test_a_link_with_311_only_passes_the_trial(mosquitto: Start) -> None:
+    refuser = Refuser(mosquitto().port, b"")
+    trial = try_link(LinkSettings(host="127.0.0.1", port=refuser.port), IDENTITY)
+    refuser.close()
+    assert trial.ok
+    assert trial.protocol == "3.1.1"
