@@ -32,6 +32,8 @@ from edge_agent.uplink.wire import MAX_PAYLOAD
 SESSION_EXPIRY: Final = 7 * 86_400
 _UNSUPPORTED_VERSION: Final = 0x84  # MQTT 5.0, 3.2.2.2; paho maps return code 1 of 3.1.1 to it
 _MAX_PACKET: Final = MAX_PAYLOAD + 4_096
+_DIAL_PATIENCE: Final = 6
+"""Times the connect timeout, which counts for each address and for TLS; a name server has limits of its own."""
 _NO_LIMIT: Final = 2**28  # MQTT 5.0, 1.5.5: no packet is larger
 
 
@@ -115,7 +117,7 @@ class Connection:
         self._lock = threading.Lock()  # guards the handing over from the dialling thread
         self._dialled: bool | None = None
         self._dial_failure = Closed("")
-        self._deadline = clock.monotonic() + 2 * settings.connect_timeout
+        self._deadline = clock.monotonic() + _DIAL_PATIENCE * settings.connect_timeout
         self._thread = threading.Thread(target=self._dial, name="uplink-dial", daemon=True)
         self._thread.start()
 
@@ -235,7 +237,11 @@ class Connection:
         if dialled is False:
             self._end(self._dial_failure)
         elif dialled is None and clock.monotonic() >= self._deadline:
-            self._end(Closed(f"cannot reach {self._settings.host} within {2 * self._settings.connect_timeout:g} s"))
+            self._end(
+                Closed(
+                    f"cannot reach {self._settings.host} within {_DIAL_PATIENCE * self._settings.connect_timeout:g} s"
+                )
+            )
 
     # Moving bytes
 

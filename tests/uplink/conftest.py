@@ -251,6 +251,7 @@ class Platform:
     port: int
     reject: Callable[[int], tuple[str, bool] | None] = lambda _: None
     silent: bool = False
+    chain: str = CHAIN
     stored: dict[int, str] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -311,7 +312,7 @@ class Platform:
                     self.stored[sequence] = record["id"]
                     self.order.append(sequence)
                 accepted.append([sequence, sequence])
-        self.say({"v": 1, "chain": CHAIN, "time": "t", "accepted": accepted, "rejected": rejected})
+        self.say({"v": 1, "chain": self.chain, "time": "t", "accepted": accepted, "rejected": rejected})
 
     def say(self, verdict: Any) -> None:
         payload = verdict if isinstance(verdict, bytes) else json.dumps(verdict).encode()

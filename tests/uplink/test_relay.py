@@ -354,6 +354,28 @@ def test_strange_verdicts_do_not_stop_the_relay(
     assert events.count("verdict.unknown") == 2
 
 
+def test_a_verdict_is_acknowledged_only_after_the_outbox_has_it(
+    store: Any, mosquitto: Start, platform: Start, relay: Start, wait: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = mosquitto()
+    city = platform(broker.port)
+    store.keep(5)
+    link = relay(store, broker.port, begin=False, verdict_timeout=60.0, progress_timeout=60.0)
+    settle = store.box.settle
+
+    def broken(*_: Any) -> None:
+        city.silent = True  # from now on only a verdict that the broker still holds can help
+        monkeypatch.setattr(store.box, "settle", settle)
+        raise OSError("no such luck")
+
+    monkeypatch.setattr(store.box, "settle", broken)
+    with capture_logs() as logs:
+        link.start()
+        wait(delivered(store, 5))
+    assert [line["reason"] for line in logs if line["event"] == "relay.failed"] == ["OSError: no such luck"]
+    assert len(city.sizes) == 1
+
+
 def test_the_platform_can_hold_us_off(store: Any, mosquitto: Start, platform: Start, relay: Start, wait: Start) -> None:
     broker = mosquitto()
     city = platform(broker.port)
