@@ -2,5 +2,6 @@
 
 from edge_agent.uplink.relay import LinkState, LinkStatus, Relay
 from edge_agent.uplink.settings import Identity, LinkSettings, TlsSettings
+from edge_agent.uplink.trial import Trial, try_link
 
-__all__ = ["Identity", "LinkSettings", "LinkState", "LinkStatus", "Relay", "TlsSettings"]
+__all__ = ["Identity", "LinkSettings", "LinkState", "LinkStatus", "Relay", "TlsSettings", "Trial", "try_link"]

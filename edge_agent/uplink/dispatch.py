@@ -134,7 +134,7 @@ class Dispatch:
         self._head = max(self._head, head)
         self._split = self._head
         self._live_next = self._head + 1
-        self._cursor = self._outbox.watermark + 1
+        self._cursor = 1
         self._pause_until = 0.0
         self._moved_at = now
 
@@ -333,7 +333,10 @@ class Dispatch:
 
     def _scan(self, limit: int) -> tuple[Range, ...]:
         """The first records of the backlog that were never published."""
-        self._cursor = max(self._cursor, self._outbox.watermark + 1)
+        oldest = self._outbox.oldest_pending
+        if oldest is None:
+            return ()
+        self._cursor = max(self._cursor, oldest)
         while self._cursor <= self._split and limit > 0:
             last = min(self._cursor + _SCAN - 1, self._split)
             ranges = self._unsent(self._cursor, last, limit)

@@ -24,14 +24,16 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent import clock
-from edge_agent.uplink.settings import MAX_WINDOW, Identity, LinkSettings, TlsSettings
+from edge_agent.uplink.settings import MAX_WINDOW, LinkSettings, TlsSettings
 from edge_agent.uplink.versions import MqttVersion
 from edge_agent.uplink.waker import Waker
-from edge_agent.uplink.wire import MAX_PAYLOAD, Topics
+from edge_agent.uplink.wire import MAX_PAYLOAD
 
 SESSION_EXPIRY: Final = 7 * 86_400
 _UNSUPPORTED_VERSION: Final = 0x84  # MQTT 5.0, 3.2.2.2; paho maps return code 1 of 3.1.1 to it
 _MAX_PACKET: Final = MAX_PAYLOAD + 4_096
+_DIAL_PATIENCE: Final = 6
+"""Times the connect timeout, which counts for each address and for TLS; a name server has limits of its own."""
 _NO_LIMIT: Final = 2**28  # MQTT 5.0, 1.5.5: no packet is larger
 
 
@@ -77,6 +79,14 @@ class Closed:
     suspect: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained, when the connection ends without a goodbye."""
+
+    topic: str
+    payload: bytes
+
+
 Event = Connected | Subscribed | Acknowledged | Arrived | Closed
 
 
@@ -84,17 +94,20 @@ class Connection:
     """One attempt to reach the broker, and the connection that comes of it."""
 
     def __init__(
-        self, settings: LinkSettings, identity: Identity, version: MqttVersion, *, will: bytes, waker: Waker
+        self, settings: LinkSettings, client_id: str, version: MqttVersion, *, will: Will | None, waker: Waker
     ) -> None:
+        """Begin to dial. Without a will the broker is to keep no session either: a visit, not a gateway."""
         self._settings = settings
+        self._lasting = will is not None
         self._version = version
         self._waker = waker
         self._events: list[Event] = []
         self._unacknowledged: set[int] = set()
         self._window = 0
         self._closed = False
-        self._client = client = self._fresh_client(identity)
-        client.will_set(Topics.of(identity).state, will, qos=1, retain=True)
+        self._client = client = self._fresh_client(client_id)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
@@ -104,7 +117,7 @@ class Connection:
         self._lock = threading.Lock()  # guards the handing over from the dialling thread
         self._dialled: bool | None = None
         self._dial_failure = Closed("")
-        self._deadline = clock.monotonic() + 2 * settings.connect_timeout
+        self._deadline = clock.monotonic() + _DIAL_PATIENCE * settings.connect_timeout
         self._thread = threading.Thread(target=self._dial, name="uplink-dial", daemon=True)
         self._thread.start()
 
@@ -167,12 +180,12 @@ class Connection:
 
     # Dialling
 
-    def _fresh_client(self, identity: Identity) -> paho.Client:
+    def _fresh_client(self, client_id: str) -> paho.Client:
         five = self._version is MqttVersion.V5
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=identity.client_id,
-            clean_session=None if five else False,
+            client_id=client_id,
+            clean_session=None if five else not self._lasting,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -212,11 +225,11 @@ class Connection:
             return
         properties = _properties(
             PacketTypes.CONNECT,
-            SessionExpiryInterval=SESSION_EXPIRY,
+            SessionExpiryInterval=SESSION_EXPIRY if self._lasting else 0,
             ReceiveMaximum=MAX_WINDOW,
             MaximumPacketSize=_MAX_PACKET,
         )
-        self._client.connect(host, port, keepalive, clean_start=False, properties=properties)
+        self._client.connect(host, port, keepalive, clean_start=not self._lasting, properties=properties)
 
     def _look_at_dialling(self) -> None:
         with self._lock:
@@ -224,7 +237,11 @@ class Connection:
         if dialled is False:
             self._end(self._dial_failure)
         elif dialled is None and clock.monotonic() >= self._deadline:
-            self._end(Closed(f"cannot reach {self._settings.host} within {2 * self._settings.connect_timeout:g} s"))
+            self._end(
+                Closed(
+                    f"cannot reach {self._settings.host} within {_DIAL_PATIENCE * self._settings.connect_timeout:g} s"
+                )
+            )
 
     # Moving bytes
 

@@ -16,7 +16,7 @@ from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
 from edge_agent.uplink.dispatch import FAILURE, Dispatch, Load
-from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed
+from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
 from edge_agent.uplink.ports import Range, Store
 from edge_agent.uplink.settings import Identity, LinkSettings
 from edge_agent.uplink.versions import MqttVersion, Versions
@@ -71,8 +71,7 @@ class Relay:
     """Publishes what is kept until the platform has accepted it.
 
     `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
-    every `_TURN` seconds unless something holds it up. `run` is for a supervised thread and may be called again
-    after it raised; `start` and `stop` bring a thread of its own.
+    every `_TURN` seconds unless something holds it up. `start` brings a thread that begins again after a fault.
     """
 
     def __init__(
@@ -101,6 +100,7 @@ class Relay:
         self._versions = Versions(None)
         self._backoff = Backoff(maximum=settings.reconnect_max)
         self._connection: Connection | None = None
+        self._abandoned: Connection | None = None
         self._version = MqttVersion.V5
         self._session = ""
         self._since = ""
@@ -123,7 +123,7 @@ class Relay:
     def start(self) -> None:
         """Run in a thread of its own."""
         self._stopping.clear()
-        self._thread = threading.Thread(target=self.run, name="relay", daemon=True)
+        self._thread = threading.Thread(target=self._supervise, name="relay", daemon=True)
         self._thread.start()
 
     def stop(self, timeout: float = 3.0) -> bool:
@@ -153,8 +153,17 @@ class Relay:
 
     # The thread
 
+    def _supervise(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.run()
+            except Exception as problem:  # noqa: BLE001 -- the one supervising loop: a fault must not end the uplink
+                _log.error("relay.failed", reason=f"{type(problem).__name__}: {problem}", exc_info=problem)
+                self._set_state(LinkState.OFFLINE, f"a fault: {problem}")
+                self._stopping.wait(self._backoff.next())
+
     def run(self) -> None:
-        """Relay until `stop`. What it raises is a fault of the store or of ours: call it again after a while."""
+        """Relay until `stop`. What it raises is a fault of the store or of ours; it may be called again."""
         self._dispatch = Dispatch(self._outbox, self._settings)
         self._versions = Versions(self._store.note(self._note))
         self._dial_at = 0.0
@@ -171,9 +180,12 @@ class Relay:
         now = clock.monotonic()
         connection = self._connection
         if connection is None:
-            if now < self._dial_at or self._stopping.is_set():
+            if self._abandoned is not None and self._abandoned.dialling:
+                self._dial_at = max(self._dial_at, now + _TURN)  # one attempt at a time
+            if now < self._dial_at:
                 self._waker.wait(min(_TURN, self._dial_at - now))
                 return
+            self._abandoned = None
             connection = self._dial(now)
         wait = self._dispatch.deadline(now) - now if connection.free > 0 else _TURN
         for event in connection.turn(min(_TURN, max(0.0, wait))):
@@ -195,8 +207,9 @@ class Relay:
         self._window = None
         self._own.clear()
         self._delivered = False
-        will = wire.state(online=False, session=self._session, since=self._since)
-        self._connection = Connection(self._settings, self._identity, self._version, will=will, waker=self._waker)
+        will = Will(self._topics.state, wire.state(online=False, session=self._session, since=self._since))
+        client_id = self._identity.client_id
+        self._connection = Connection(self._settings, client_id, self._version, will=will, waker=self._waker)
         self._set_state(LinkState.CONNECTING, self._status.reason)
         return self._connection
 
@@ -256,7 +269,7 @@ class Relay:
         self._dispatch.closed()
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._abandoned, self._connection = self._connection, None
 
     def _set_state(self, state: LinkState, reason: str) -> None:
         connected = state is LinkState.CONNECTED
@@ -286,7 +299,10 @@ class Relay:
     def _turn_until(self, connection: Connection, done: Callable[[], bool]) -> None:
         while not done() and self._connection is not None and clock.monotonic() < self._goodbye_until:
             for event in connection.turn(min(0.1, max(0.0, self._goodbye_until - clock.monotonic()))):
-                self._handle(event)
+                if isinstance(event, Closed):
+                    self._drop()
+                else:
+                    self._handle(event)
 
     def _look_for_standstill(self, now: float) -> None:
         reason = self._dispatch.stalled(now)
@@ -317,7 +333,7 @@ class Relay:
         return mid
 
     def _read(self, load: Load, now: float) -> tuple[list[bytes], list[Range]]:
-        """The records of `load` that fit into one message: their bytes and ranges, at least one record."""
+        """The records of `load` that fit into one message, at least one: their bytes and ranges."""
         bodies: list[bytes] = []
         ranges: list[Range] = []
         room = self._dispatch.pace.max_bytes - 2
@@ -335,9 +351,6 @@ class Relay:
                 break
         if not bodies:
             first = load.ranges[0][0]
-            rows = self._store.read(first, last=first, limit=1, max_bytes=None)
-            if rows:
-                return [rows[0].body], [(first, first)]
             _log.error("record.unreadable", sequence=first)
             self._dispatch.unreadable(replace(load, ranges=((first, first),)), now)
         return bodies, ranges

@@ -31,13 +31,17 @@ _ZSTD_WINDOW: Final = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one gateway, `trace/v1/{site}/{gateway}/…`, and the platform's state for its site."""
+    """The topics of one gateway, `trace/v1/{site}/{gateway}/…`, and the platform's state for its site.
+
+    `test` is for trying the link; nobody listens to it.
+    """
 
     state: str
     info: str
     records: str
     verdicts: str
     platform_state: str
+    test: str
 
     @classmethod
     def of(cls, identity: Identity) -> Topics:
@@ -49,6 +53,7 @@ class Topics:
             records=f"{base}/records",
             verdicts=f"{base}/verdicts",
             platform_state=f"trace/v1/{identity.site}/platform/state",
+            test=f"{base}/test",
         )
 
 

@@ -55,7 +55,6 @@ class MemoryOutbox:
         self.lock = threading.Lock()
         self.refusals: dict[int, Refusal] = {}
         self.tally = [0, 0, 0]
-        self.watermark = 0
 
     def keep(self, count: int) -> None:
         with self.lock:
@@ -77,14 +76,16 @@ class MemoryOutbox:
             refused = [refusal for refusal in refused if not refusal.retryable]
             self.refusals.update({refusal.sequence: refusal for refusal in refused})
             bad = sum(self._set(refusal.sequence, 2) for refusal in refused)
-            while self.watermark < len(self.states) and self.states[self.watermark]:
-                self.watermark += 1
             return Settled(new, bad)
 
     def requeue(self, sequence: int) -> None:
         with self.lock:
-            self.watermark = min(self.watermark, sequence - 1)
             self._set(sequence, 0)
+
+    @property
+    def oldest_pending(self) -> int | None:
+        with self.lock:
+            return self.states.find(0) + 1 or None
 
     def counts(self) -> Counts:
         with self.lock:
@@ -137,7 +138,7 @@ class MemoryStore:
         for sequence in range(first, min(last or len(self.bodies), first + limit - 1, len(self.bodies)) + 1):
             body = self.bodies[sequence - 1]
             used += len(body)
-            if max_bytes is not None and used > max_bytes:
+            if max_bytes is not None and used > max_bytes and rows:
                 break
             if sequence not in self.missing:
                 rows.append(MemoryRow(sequence, body))
@@ -170,6 +171,11 @@ def wait_for(what: Callable[[], Any], timeout: float = 20.0) -> Any:
         time.sleep(0.01)
 
 
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    return wait_for
+
+
 # A real broker
 
 
@@ -189,7 +195,15 @@ class Mosquitto:
         self.config = folder / f"mosquitto-{self.port}.conf"
         self.config.write_text(
             "\n".join(
-                [*lines, f"listener {self.port} 127.0.0.1", *listener, "allow_anonymous true", "persistence false", ""]
+                [
+                    *lines,
+                    f"listener {self.port} 127.0.0.1",
+                    *listener,
+                    *([] if "allow_anonymous false" in lines else ["allow_anonymous true"]),
+                    "persistence false",
+                    "user root",  # else it gives up root's rights, and with them our files
+                    "",
+                ]
             )
         )
         self.process: subprocess.Popen[bytes] | None = None
@@ -237,6 +251,7 @@ class Platform:
     port: int
     reject: Callable[[int], tuple[str, bool] | None] = lambda _: None
     silent: bool = False
+    chain: str = CHAIN
     stored: dict[int, str] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -297,7 +312,7 @@ class Platform:
                     self.stored[sequence] = record["id"]
                     self.order.append(sequence)
                 accepted.append([sequence, sequence])
-        self.say({"v": 1, "chain": CHAIN, "time": "t", "accepted": accepted, "rejected": rejected})
+        self.say({"v": 1, "chain": self.chain, "time": "t", "accepted": accepted, "rejected": rejected})
 
     def say(self, verdict: Any) -> None:
         payload = verdict if isinstance(verdict, bytes) else json.dumps(verdict).encode()
