@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -110,7 +111,7 @@ class DeviceRunner:
         self._mailboxes = mailboxes
         self._board = board
         self._beat = health.part(f"device {device}", patience=30.0)
-        self._forget = lambda: health.forget(f"device {device}")
+        self._forget = partial(health.forget, f"device {device}")
         self._log = structlog.get_logger().bind(device=device, driver=spec.id)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"device-{device}", daemon=True)
@@ -265,7 +266,7 @@ class StationRunner:
         self._keeper = keeper
         self._board = board
         self._beat = health.part(f"station {station_id}", patience=30.0)
-        self._forget = lambda: health.forget(f"station {station_id}")
+        self._forget = partial(health.forget, f"station {station_id}")
         self._log = structlog.get_logger().bind(station=station_id)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"station-{station_id}", daemon=True)

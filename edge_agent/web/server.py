@@ -83,6 +83,9 @@ def make_app(agent: Facade, stopping: threading.Event) -> Starlette:
             return _json({"ok": False, "refused": "not-found"}, 404)
         return FileResponse(_STATIC / name, media_type=_FILES[name])
 
+    async def no_icon(_request: Request) -> Response:
+        return Response(status_code=204)
+
     async def state(_request: Request) -> Response:
         return _json(await asyncio.to_thread(_snapshot, agent))
 
@@ -113,6 +116,7 @@ def make_app(agent: Facade, stopping: threading.Event) -> Starlette:
         routes=[
             Route("/", page),
             Route("/static/{name}", static),
+            Route("/favicon.ico", no_icon),
             Route("/api/state", state),
             Route("/api/events", events),
             Route("/api/stations/{station}/{name}", command, methods=["POST"]),

@@ -32,7 +32,7 @@ function showStations() {
     part("legal").textContent = say().legal;
     const sale = view.mode === "sale";
     const goods = sale ? view.detail.goods_name ?? view.detail.goods_code : view.detail.last_scan;
-    part("goods").textContent = goods ? `${sale ? say().goods : say().scanned}: ${goods}` : sale ? say().noGoods : "";
+    part("goods").textContent = goods ? `${sale ? say().goods : say().scanned}: ${visible(goods)}` : sale ? say().noGoods : "";
     part("confirm").hidden = !sale;
     part("confirm").disabled = !view.detail.can_confirm;
     part("confirm").textContent = say().confirm;
@@ -57,12 +57,15 @@ function showAlarm(text) {
   byId("alarm").hidden = !text;
 }
 
+// Control characters are data in some codes (GS in GS1): shown as their symbols, never sent to the screen.
+const visible = (text) => String(text).replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)));
+
 function describe(record) {
   const type = record.type.split(".")[1];
   const name = say().type[type] ?? type;
   const goods = record.goods_name ?? record.goods_code ?? record.text ?? record.tag_id ?? "";
   const weight = record.indication ? `${record.indication} ${record.unit ?? ""}` : "";
-  return [name, weight, goods].filter(Boolean).join("  ");
+  return [name, weight, visible(goods)].filter(Boolean).join("  ");
 }
 
 function showRecords() {
