@@ -63,7 +63,7 @@ class Space(Protocol):
         """Why no record can be taken; None while there is room."""
 
     def failed(self, problem: sqlite3.Error) -> bool:
-        """A commit failed: whether it was for want of room, and room was made so that it may be tried again."""
+        """A commit failed: whether it was for want of room. What is held in reserve has been given back then."""
 
 
 # Rows in one INSERT: SQLite lets go of the interpreter's lock once a statement, so that many rows in one statement
@@ -235,6 +235,12 @@ class Committer:
 
     def _commit(self, group: list[Ticket]) -> None:
         self._group = group  # should this thread end by an error, `_abandon` still fails their tickets
+        try:
+            self._open()  # before sealing: an opened connection tells anew where the head is
+        except (sqlite3.Error, StoreUnusable) as problem:
+            self._undo(problem)
+            ticketing.fail(group, f"the database cannot be opened: {problem}")
+            return
         tickets, sealed = self._seal(group)
         if not self._transact(sealed, self._riders):
             ticketing.fail(tickets, f"the commit failed: {self._trouble}")
@@ -314,6 +320,7 @@ class Committer:
                     work.rolled_back()
                 self._undo(problem)
                 if isinstance(problem, sqlite3.Error) and self._space.failed(problem) and attempt == 1:
+                    self._shrink_log()
                     continue
                 return False
             break
@@ -349,6 +356,14 @@ class Committer:
         except sqlite3.Error:
             self._connection = None
             connection.close()
+
+    def _shrink_log(self) -> None:
+        """Bring the log into the database and give its room back: on a full disk it holds what purging would free."""
+        if self._connection is not None:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as problem:
+                _log.error("store.log_not_shrunk", path=str(self._path), reason=str(problem))
 
     def _reread(self) -> None:
         assert self._connection is not None
