@@ -188,6 +188,12 @@ class Committer:
         if self._thread.is_alive():
             raise TimeoutError(f"{self._path}: the committer is still at work after {timeout} s")
 
+    def close(self) -> None:
+        """Close the write connection after `stop`. The last connection to close brings the log into the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     # --- the committer's thread
 
     def _run(self) -> None:
@@ -377,6 +383,3 @@ class Committer:
             self._queue.clear()
             self._room.notify_all()
         ticketing.fail(left, "the committer has ended")
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

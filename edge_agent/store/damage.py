@@ -19,7 +19,8 @@ from edge_agent.store.errors import StoreUnusable
 
 _log = structlog.get_logger(__name__)
 
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# SQLITE_ERROR is what a statement of ours gets where the schema's text was changed: no such table, no such column.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _BAD_READS: Final = frozenset(
     {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 )
@@ -52,8 +53,10 @@ def examine(path: Path, busy_timeout: float) -> str | None:
     tables and the newest records are: those that are not delivered yet. Raises `StoreUnusable` where the file
     cannot even be opened.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return None
+    if not path.is_file():
+        raise StoreUnusable(f"{path} is not a file; name one, which will be made")
     whole = path.stat().st_size <= _WHOLE_CHECK_BYTES or _suspicion(path).exists()
     try:
         connection = schema.connect_reader(path, busy_timeout)
@@ -68,6 +71,8 @@ def examine(path: Path, busy_timeout: float) -> str | None:
     except sqlite3.Error as problem:
         if not is_damage(problem):
             raise StoreUnusable(f"{path} cannot be read: {problem}") from problem
+        found = str(problem)
+    except UnicodeDecodeError as problem:
         found = str(problem)
     finally:
         connection.close()
@@ -87,7 +92,9 @@ def _check(connection: sqlite3.Connection, *, whole: bool) -> str | None:
             verdict = connection.execute("SELECT quick_check FROM pragma_quick_check(?)", (table,)).fetchone()[0]
             if verdict != "ok":
                 return f"{table}: {verdict}"
-    return _check_tail(connection) if {"records", "outbox"} <= tables else None
+    if tables & schema.OURS and connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]:
+        return _check_tail(connection)
+    return None
 
 
 def _check_tail(connection: sqlite3.Connection) -> str | None:

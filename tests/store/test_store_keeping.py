@@ -133,8 +133,7 @@ def test_the_queue_is_bounded(open_store: OpenStore, make_draft: MakeDraft, path
     other.execute("BEGIN IMMEDIATE")
     tickets: list[Ticket] = []
     with pytest.raises(StoreFull, match="20 records wait"):
-        while len(tickets) < 1000:
-            tickets.append(store.submit(make_draft(), timeout=0.2))
+        tickets.extend(store.submit(make_draft(), timeout=0.2) for _ in range(1000))
     assert 20 <= len(tickets) <= 30  # the queue, and the group that the committer has taken
     assert not any(ticket.done for ticket in tickets)
     with pytest.raises(TimeoutError):

@@ -114,8 +114,7 @@ def test_a_full_disk(
     store: Store = open_store(path, limits={"reserve_bytes": 5 << 20}, pulse=lambda: beats.append(None))
     kept = [store.head.sequence]
     with pytest.raises((CommitFailed, StoreFull)):
-        while len(kept) < 20_000:
-            kept.append(store.keep(make_draft(len(kept), size=400)).sequence)
+        kept.extend(store.keep(make_draft(number, size=400)).sequence for number in range(20_000))
     eventually(lambda: store.trouble is not None and "full" in store.trouble)
     with pytest.raises(StoreFull, match="nothing more is delivered"):
         store.submit(make_draft())
@@ -126,8 +125,7 @@ def test_a_full_disk(
     # Verdicts come in, and the box goes on by itself, with what was delivered purged.
     store.outbox().settle([(1, len(kept) // 2)], [], clock.now())
     eventually(lambda: store.trouble is None)
-    for number in range(1000):
-        kept.append(store.keep(make_draft(number, size=400), timeout=20).sequence)
+    kept += [store.keep(make_draft(number, size=400), timeout=20).sequence for number in range(1000)]
     assert kept == list(range(1, len(kept) + 1))
     anchor = store.anchor
     assert 0 < anchor.sequence < len(kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ def test_holds_what_a_set_holds(steps: list[tuple[str, tuple[int, int]]]) -> Non
 def test_ranges_are_disjoint_and_never_touch(steps: list[tuple[str, tuple[int, int]]]) -> None:
     pairs = list(build(steps)[0])
     assert all(first <= last for first, last in pairs)
-    assert all(left[1] + 1 < right[0] for left, right in zip(pairs, pairs[1:], strict=False))
+    assert all(left[1] + 1 < right[0] for left, right in itertools.pairwise(pairs))
 
 
 @given(STEPS, SPAN)
