@@ -326,7 +326,6 @@ class Committer:
                     work.rolled_back()
                 self._undo(problem)
                 if isinstance(problem, sqlite3.Error) and self._space.failed(problem) and attempt == 1:
-                    self._shrink_log()
                     continue
                 return False
             break
@@ -362,14 +361,6 @@ class Committer:
         except sqlite3.Error:
             self._connection = None
             connection.close()
-
-    def _shrink_log(self) -> None:
-        """Bring the log into the database and give its room back: on a full disk it holds what purging would free."""
-        if self._connection is not None:
-            try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as problem:
-                _log.error("store.log_not_shrunk", path=str(self._path), reason=str(problem))
 
     def _reread(self) -> None:
         assert self._connection is not None

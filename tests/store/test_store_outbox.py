@@ -114,6 +114,44 @@ def test_a_verdict_is_on_disk_a_second_later(store: Store, path: Path, eventuall
         assert reader.counts("platform") == store.outbox().counts()
 
 
+def test_a_verdict_needs_nobody_else_to_be_written(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(store._retention, "waiting", lambda: False)
+    store.outbox().settle([(1, 4)], [], clock.now())
+    with Reader.open(path) as reader:
+        eventually(lambda: reader.counts("platform").delivered == 4, timeout=5)
+
+
+def test_a_verdict_that_comes_while_another_is_written_in_vain(store: Store, path: Path, open_store: OpenStore) -> None:
+    store.stop()
+    connection = sqlite3.connect(path, isolation_level=None)
+    outbox = Outbox.load(connection, "platform", reader=store._reader, head=lambda: 20)
+
+    def write(ending: str) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        outbox.write(connection)
+        outbox.settle([(9, 9), (5, 5)], [refusal(12), refusal(13)], clock.now())
+        outbox.requeue([13, 17])
+        outbox.supersede(16)
+        connection.execute(ending)
+
+    outbox.settle([(1, 2), (7, 8)], [refusal(15), refusal(16), refusal(17), refusal(5)], clock.now())
+    write("ROLLBACK")
+    outbox.rolled_back()
+    write("COMMIT")
+    outbox.committed()
+    connection.close()
+    again = open_store().outbox()
+    assert state(again) == (20, 6, 3, 11)
+    assert again.pending(1, 20) == [(3, 4), (6, 6), (10, 11), (13, 14), (17, 20)]
+    assert [(each.sequence, each.state) for each in again.quarantine(9)] == [
+        (12, "rejected"),
+        (15, "rejected"),
+        (16, "rejected-superseded"),
+    ]
+
+
 def test_a_verdict_goes_with_the_next_commit(store: Store, path: Path, make_draft: Callable[..., Draft]) -> None:
     store.outbox().settle([(1, 4)], [], clock.now())
     store.keep(make_draft())
