@@ -341,7 +341,7 @@ class Committer:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = schema.connect_writer(self._path, self._limits.busy_timeout)
-            self._reread()
+            self._reread(self._connection)
         return self._connection
 
     def _undo(self, problem: sqlite3.Error | StoreUnusable) -> None:
@@ -357,14 +357,13 @@ class Committer:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._reread()
+            self._reread(connection)
         except sqlite3.Error:
             self._connection = None
             connection.close()
 
-    def _reread(self) -> None:
-        assert self._connection is not None
-        self.head = head_of(self._connection.execute(LAST_ROW).fetchone())
+    def _reread(self, connection: sqlite3.Connection) -> None:
+        self.head = head_of(connection.execute(LAST_ROW).fetchone())
 
     def _abandon(self) -> None:
         """The thread ends: nobody shall wait for it, even where it ends by an error."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from edge_agent import clock
 from edge_agent.records.canonical import NotCanonical
 from edge_agent.records.envelope import hash_of
 from edge_agent.store import schema
@@ -24,12 +25,17 @@ _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlit
 _BAD_READS: Final = frozenset(
     {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 )
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes of a query: the sqlite3 module cannot always put the complaint into text."""
+
 _WHOLE_CHECK_BYTES: Final = 64 << 20
 _TAIL_ROWS: Final = 2_000
 
 
-def is_damage(problem: sqlite3.Error) -> bool:
+def is_damage(problem: sqlite3.Error | UnicodeDecodeError) -> bool:
     """Whether the file, not the disk or the statement, is what is wrong."""
+    if isinstance(problem, UnicodeDecodeError):
+        return True
     code = getattr(problem, "sqlite_errorcode", None)
     return code is not None and (code & 0xFF in _DAMAGE or code in _BAD_READS)
 
@@ -68,11 +74,9 @@ def examine(path: Path, busy_timeout: float) -> str | None:
         ) from problem
     try:
         found = _check(connection, whole=whole)
-    except sqlite3.Error as problem:
+    except UNREADABLE as problem:
         if not is_damage(problem):
             raise StoreUnusable(f"{path} cannot be read: {problem}") from problem
-        found = str(problem)
-    except UnicodeDecodeError as problem:
         found = str(problem)
     finally:
         connection.close()
@@ -129,7 +133,7 @@ def event_of(body: bytes) -> dict[str, Any] | None:
 
 def set_aside(path: Path, reason: str) -> Path:
     """Move the damaged file and its log out of the way, as evidence and for salvage. Returns its new name."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.broken-{stamp}")
     number = 1
     while aside.exists():

@@ -244,7 +244,7 @@ def _load_or_set_aside(path: Path, limits: Limits, load: Callable[[], Store]) ->
                 return load()
             except Damaged as problem:
                 reason = str(problem)
-            except sqlite3.Error as problem:
+            except damage.UNREADABLE as problem:
                 if not damage.is_damage(problem):
                     raise
                 reason = str(problem)
