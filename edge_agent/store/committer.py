@@ -63,7 +63,7 @@ class Space(Protocol):
         """Why no record can be taken; None while there is room."""
 
     def failed(self, problem: sqlite3.Error) -> bool:
-        """A commit failed: whether it was for want of room, and room was made so that it may be tried again."""
+        """A commit failed: whether it was for want of room. What is held in reserve has been given back then."""
 
 
 # Rows in one INSERT: SQLite lets go of the interpreter's lock once a statement, so that many rows in one statement
@@ -188,6 +188,12 @@ class Committer:
         if self._thread.is_alive():
             raise TimeoutError(f"{self._path}: the committer is still at work after {timeout} s")
 
+    def close(self) -> None:
+        """Close the write connection after `stop`. The last connection to close brings the log into the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     # --- the committer's thread
 
     def _run(self) -> None:
@@ -235,6 +241,12 @@ class Committer:
 
     def _commit(self, group: list[Ticket]) -> None:
         self._group = group  # should this thread end by an error, `_abandon` still fails their tickets
+        try:
+            self._open()  # before sealing: an opened connection tells anew where the head is
+        except (sqlite3.Error, StoreUnusable) as problem:
+            self._undo(problem)
+            ticketing.fail(group, f"the database cannot be opened: {problem}")
+            return
         tickets, sealed = self._seal(group)
         if not self._transact(sealed, self._riders):
             ticketing.fail(tickets, f"the commit failed: {self._trouble}")
@@ -329,7 +341,7 @@ class Committer:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = schema.connect_writer(self._path, self._limits.busy_timeout)
-            self._reread()
+            self._reread(self._connection)
         return self._connection
 
     def _undo(self, problem: sqlite3.Error | StoreUnusable) -> None:
@@ -345,14 +357,13 @@ class Committer:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._reread()
+            self._reread(connection)
         except sqlite3.Error:
             self._connection = None
             connection.close()
 
-    def _reread(self) -> None:
-        assert self._connection is not None
-        self.head = head_of(self._connection.execute(LAST_ROW).fetchone())
+    def _reread(self, connection: sqlite3.Connection) -> None:
+        self.head = head_of(connection.execute(LAST_ROW).fetchone())
 
     def _abandon(self) -> None:
         """The thread ends: nobody shall wait for it, even where it ends by an error."""
@@ -362,6 +373,3 @@ class Committer:
             self._queue.clear()
             self._room.notify_all()
         ticketing.fail(left, "the committer has ended")
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from edge_agent import clock
 from edge_agent.records.canonical import NotCanonical
 from edge_agent.records.envelope import hash_of
 from edge_agent.store import schema
@@ -19,16 +20,22 @@ from edge_agent.store.errors import StoreUnusable
 
 _log = structlog.get_logger(__name__)
 
-_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# SQLITE_ERROR is what a statement of ours gets where the schema's text was changed: no such table, no such column.
+_DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
 _BAD_READS: Final = frozenset(
     {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
 )
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What a damaged file makes of a query: the sqlite3 module cannot always put the complaint into text."""
+
 _WHOLE_CHECK_BYTES: Final = 64 << 20
 _TAIL_ROWS: Final = 2_000
 
 
-def is_damage(problem: sqlite3.Error) -> bool:
+def is_damage(problem: sqlite3.Error | UnicodeDecodeError) -> bool:
     """Whether the file, not the disk or the statement, is what is wrong."""
+    if isinstance(problem, UnicodeDecodeError):
+        return True
     code = getattr(problem, "sqlite_errorcode", None)
     return code is not None and (code & 0xFF in _DAMAGE or code in _BAD_READS)
 
@@ -52,8 +59,10 @@ def examine(path: Path, busy_timeout: float) -> str | None:
     tables and the newest records are: those that are not delivered yet. Raises `StoreUnusable` where the file
     cannot even be opened.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return None
+    if not path.is_file():
+        raise StoreUnusable(f"{path} is not a file; name one, which will be made")
     whole = path.stat().st_size <= _WHOLE_CHECK_BYTES or _suspicion(path).exists()
     try:
         connection = schema.connect_reader(path, busy_timeout)
@@ -65,7 +74,7 @@ def examine(path: Path, busy_timeout: float) -> str | None:
         ) from problem
     try:
         found = _check(connection, whole=whole)
-    except sqlite3.Error as problem:
+    except UNREADABLE as problem:
         if not is_damage(problem):
             raise StoreUnusable(f"{path} cannot be read: {problem}") from problem
         found = str(problem)
@@ -87,7 +96,9 @@ def _check(connection: sqlite3.Connection, *, whole: bool) -> str | None:
             verdict = connection.execute("SELECT quick_check FROM pragma_quick_check(?)", (table,)).fetchone()[0]
             if verdict != "ok":
                 return f"{table}: {verdict}"
-    return _check_tail(connection) if {"records", "outbox"} <= tables else None
+    if tables & schema.OURS and connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]:
+        return _check_tail(connection)
+    return None
 
 
 def _check_tail(connection: sqlite3.Connection) -> str | None:
@@ -122,7 +133,7 @@ def event_of(body: bytes) -> dict[str, Any] | None:
 
 def set_aside(path: Path, reason: str) -> Path:
     """Move the damaged file and its log out of the way, as evidence and for salvage. Returns its new name."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.broken-{stamp}")
     number = 1
     while aside.exists():

@@ -22,6 +22,10 @@ class StoreUnusable(StoreError):
     """
 
 
+class Damaged(StoreError):
+    """The file is not as a store leaves it. Never leaves `Store.open`: the file is set aside."""
+
+
 class StoreFull(StoreError):
     """No record can be taken: the queue stayed full until the deadline, or the disk is full of unsent records."""
 

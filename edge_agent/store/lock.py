@@ -38,6 +38,8 @@ class Lock:
         return int(text) if text.isdigit() else None
 
     def release(self) -> None:
-        """Let the next process in. Closing the descriptor drops the lock."""
-        os.ftruncate(self._fd, 0)
-        os.close(self._fd)
+        """Let the next process in; closing the descriptor drops the lock. A second call does nothing."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.ftruncate(fd, 0)
+            os.close(fd)

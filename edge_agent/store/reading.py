@@ -15,7 +15,7 @@ import orjson
 
 from edge_agent.records.envelope import GENESIS_HASH
 from edge_agent.store import schema
-from edge_agent.store.errors import StoreClosed, StoreUnusable
+from edge_agent.store.errors import Damaged, StoreClosed, StoreUnusable
 from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged
 
 _NEAR: Final = 12_000  # ids are drawn before the queue, so they lie at most a queue and a group out of order
@@ -239,4 +239,6 @@ def anchor_of(row: tuple[str] | None) -> Head:
     if row is None:
         return Head(0, GENESIS_HASH)
     sequence, _, value = row[0].partition(" ")
+    if not sequence.isdigit() or len(value) != len(GENESIS_HASH):
+        raise Damaged(f"the anchor {row[0]!r} is not what was written")
     return Head(int(sequence), value)

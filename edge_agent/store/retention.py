@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 import structlog
@@ -63,6 +63,13 @@ class Reserve:
         return held
 
 
+class _Demand(NamedTuple):
+    """Why room must be made, and whether there is none at all until it is."""
+
+    reason: str
+    full: bool
+
+
 class Retention:
     """Decides what goes. A chore of the committer, and its word on room.
 
@@ -105,15 +112,14 @@ class Retention:
         return self._full
 
     def failed(self, problem: sqlite3.Error) -> bool:
-        """A commit failed. Where the disk is full, give the reserve back; whether that made room."""
+        """A commit failed. Where the disk is full, give the reserve back and say yes."""
         out_of_room = getattr(problem, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         if not out_of_room and shutil.disk_usage(self._path.parent).free > _NEARLY_NOTHING:
             return False
-        released = self._reserve.release()
-        self._short = self._more = True
-        if released:
+        if self._reserve.release():
             _log.error("store.reserve_released", path=str(self._path), bytes=self._limits.reserve_bytes)
-        return released
+        self._short = self._more = True
+        return True
 
     # --- the committer's thread
 
@@ -132,12 +138,13 @@ class Retention:
         self._more = False
         self._purged = 0
         self._next_anchor, self._next_left = self.anchor, self._left
-        reason = self._demand(connection)
-        self._short = reason is not None
-        if reason is not None:
+        demand = self._demand(connection)
+        self._short = demand is not None
+        if demand is not None:
             self._purge(connection, older_than=None)
             self._more = self._purged > 0
-            self._note_full(None if self._purged else f"{self._path}: {reason}, and nothing more is delivered")
+            exhausted = demand.full and not self._more
+            self._note_full(f"{self._path}: {demand.reason}, and nothing more is delivered" if exhausted else None)
             return
         self._note_full(None)
         if now >= self._next_age and clock.now().synced:
@@ -146,16 +153,20 @@ class Retention:
             if not self._more:
                 self._next_age = now + _AGE_EVERY
 
-    def _demand(self, connection: sqlite3.Connection) -> str | None:
-        """Why room must be made now, in words; None where it need not."""
+    def _demand(self, connection: sqlite3.Connection) -> _Demand | None:
+        """Why room must be made now; None where it need not."""
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        (unused,) = connection.execute("PRAGMA freelist_count").fetchone()
         limit = self._limits.max_bytes
-        if limit is not None and (pages - free) * PAGE_SIZE > limit:
-            return f"the database holds more than max_bytes ({limit})"
-        if self._reserve.take(self._limits.reserve_bytes) or free * PAGE_SIZE >= self._limits.reserve_bytes:
+        if limit is not None and (pages - unused) * PAGE_SIZE > limit:
+            return _Demand(f"the database holds more than max_bytes ({limit})", full=True)
+        reserve = self._limits.reserve_bytes
+        if self._reserve.take(reserve) or unused * PAGE_SIZE >= reserve:
             return None
-        return f"the disk is full (less than reserve_bytes, {self._limits.reserve_bytes}, are left)"
+        # Unused pages inside the file serve new records as well as unused disk; the last quarter is kept for verdicts.
+        return _Demand(
+            f"the disk is full (less than reserve_bytes, {reserve}, are left)", full=unused * PAGE_SIZE < reserve // 4
+        )
 
     def _note_full(self, reason: str | None) -> None:
         if reason is not None and self._full is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -67,7 +66,7 @@ def last_known(path: Path) -> tuple[str, int, str] | None:
             connection.close()
         if row is not None and (event := damage.event_of(row[1])) is not None:
             found.append((event["chain"], row[0], event["hash"]))
-    except sqlite3.Error:
+    except damage.UNREADABLE:
         found.clear()  # what the query cannot reach, the bytes may tell
     for suffix in ("", "-wal"):
         file = path.with_name(path.name + suffix)
@@ -93,7 +92,7 @@ def _by_query(path: Path) -> Iterator[Salvaged | None]:
     """Records by SQL, jumping over what cannot be read in growing strides."""
     try:
         connection = schema.connect_reader(path, 1.0)
-    except sqlite3.Error:
+    except damage.UNREADABLE:
         return
     query = "SELECT sequence, body FROM records WHERE sequence > ? ORDER BY sequence LIMIT ?"
     sequence, stride, skips = 0, 1, 0
@@ -101,7 +100,7 @@ def _by_query(path: Path) -> Iterator[Salvaged | None]:
         while skips < _MAX_SKIPS:
             try:
                 rows = connection.execute(query, (sequence, _PAGE_ROWS if stride == 1 else 1)).fetchall()
-            except sqlite3.Error:
+            except damage.UNREADABLE:
                 sequence, stride, skips = sequence + stride, min(stride * 2, 1 << 20), skips + 1
                 yield None
                 continue
@@ -124,7 +123,7 @@ def _delivered(path: Path) -> tuple[str | None, Ranges]:
     nothing: tuple[str | None, Ranges] = (None, Ranges())
     try:
         connection = schema.connect_reader(path, 1.0)
-    except sqlite3.Error:
+    except damage.UNREADABLE:
         return nothing
     try:
         event = damage.event_of(connection.execute("SELECT body FROM records LIMIT 1").fetchone()[0])
@@ -134,7 +133,7 @@ def _delivered(path: Path) -> tuple[str | None, Ranges]:
         ((target, watermark),) = targets
         ranges = connection.execute("SELECT first, last FROM outbox_ranges WHERE target = ?", (target,)).fetchall()
         return event["chain"], Ranges([(1, watermark), *ranges] if watermark else ranges)
-    except (sqlite3.Error, TypeError, ValueError):
+    except (*damage.UNREADABLE, TypeError):
         return nothing
     finally:
         connection.close()

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from edge_agent.store.errors import StoreUnusable
+from edge_agent.store.errors import Damaged, StoreUnusable
 
 PAGE_SIZE: Final = 4096
 WAL_PAGES: Final = 1_000
@@ -14,7 +14,10 @@ WAL_PAGES: Final = 1_000
 
 _WAL_BYTES: Final = 16 << 20
 _FULL: Final = 2
-_MIGRATIONS_TABLE: Final = "_sqlite_migrations"
+OURS: Final = frozenset(
+    {"_sqlite_migrations", "records", "outbox", "outbox_ranges", "quarantine", "salvaged", "meta", "notes"}
+)
+"""A file with one of these tables is a store; one with other tables only is not."""
 
 
 def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
@@ -53,21 +56,27 @@ def _connect(uri: str, busy_timeout: float) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply what is pending. Raises `StoreUnusable` for a newer schema or for a file that is not a store."""
+    """Apply what is pending.
+
+    Raises `StoreUnusable` for a newer schema and for another program's file,
+    `Damaged` for one that was a store.
+    """
     # Imported here: it costs 150 ms and only a process that opens the store to write needs it.
     from sqlite_utils import Database
 
     from edge_agent.store.migrations import migrations
 
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and _MIGRATIONS_TABLE not in tables:
+    if tables and not tables & OURS:
         raise StoreUnusable(
             f"{path} is another program's database (tables {', '.join(sorted(tables))}); name a new file"
         )
     database = Database(connection)
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    newer = {migration.name for migration in migrations.applied(database)} - known
-    if newer:
+    applied = {migration.name for migration in migrations.applied(database)}
+    if newer := applied - known:
+        if known - applied:  # a newer version knows all of ours
+            raise Damaged(f"the schema says {', '.join(sorted(applied))}")
         raise StoreUnusable(
             f"{path} was written by a newer version of the agent (schema {max(newer)}); install that version or newer"
         )

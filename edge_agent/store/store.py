@@ -16,7 +16,7 @@ from edge_agent.records import ids
 from edge_agent.records.envelope import CHAIN_TYPE, Draft, draft
 from edge_agent.store import damage, proof, schema
 from edge_agent.store.committer import Committer, Listener
-from edge_agent.store.errors import StoreError, StoreUnusable
+from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
 from edge_agent.store.lock import Lock
 from edge_agent.store.notes import Notes
 from edge_agent.store.outbox import Outbox
@@ -121,9 +121,16 @@ class Store:
         with ExitStack() as undo:
             undo.callback(lock.release)
             proof.refuse_network(path.parent)
-            connection = _open_file(path, limits)
-            undo.callback(connection.close)
-            store = cls(path=path, source=source, connection=connection, lock=lock, limits=limits, pulse=pulse)
+
+            def load() -> Store:
+                with ExitStack() as undo_connection:
+                    connection = _connect(path, limits)
+                    undo_connection.callback(connection.close)
+                    store = cls(path=path, source=source, connection=connection, lock=lock, limits=limits, pulse=pulse)
+                    undo_connection.pop_all()
+                    return store
+
+            store = _load_or_set_aside(path, limits, load)
             undo.pop_all()
         store._begin(source, zone)
         return store
@@ -217,6 +224,7 @@ class Store:
         """
         self._committer.stop(timeout)
         self._reader.close()
+        self._committer.close()
         self._lock_file.release()
 
     def _head_sequence(self) -> int:
@@ -227,19 +235,21 @@ class Store:
             return list(self._outboxes.values())
 
 
-def _open_file(path: Path, limits: Limits) -> sqlite3.Connection:
-    """The write connection on a sound, migrated, proved file; a damaged one is set aside first."""
+def _load_or_set_aside(path: Path, limits: Limits, load: Callable[[], Store]) -> Store:
+    """What `load` makes of the file; a damaged file is set aside first, and then `load` finds none."""
     reason = damage.examine(path, limits.busy_timeout)
     try:
         if reason is None:
             try:
-                return _connect(path, limits)
-            except sqlite3.Error as problem:
+                return load()
+            except Damaged as problem:
+                reason = str(problem)
+            except damage.UNREADABLE as problem:
                 if not damage.is_damage(problem):
                     raise
                 reason = str(problem)
         damage.set_aside(path, reason)
-        return _connect(path, limits)
+        return load()
     except sqlite3.Error as problem:
         raise StoreUnusable(
             f"{path} cannot be opened: {problem}; the agent's user must be able to write it and its directory"

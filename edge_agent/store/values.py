@@ -49,7 +49,8 @@ class Limits:
     `group_bytes` bytes. `busy_timeout` is how many seconds SQLite waits for another process's lock.
     `gather_ms` holds a commit back for company: 0 commits at once, 5 to 20 ms spares a flash card and costs
     latency. Delivered records are kept for `keep_days` days and within `max_bytes` of database (None: no bound);
-    `reserve_bytes` of disk are held back so that there is room to make room.
+    `reserve_bytes` of disk are held back so that there is room to make room: more than the write-ahead log needs,
+    which grows to about 4 MiB.
     """
 
     queue: int = 10_000
