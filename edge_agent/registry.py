@@ -149,14 +149,18 @@ def _wrong(option: Option, value: Any) -> tuple[str, str] | None:
         "boolean": (bool,),
     }
     if not isinstance(value, types[option.type]) or (option.type != "boolean" and isinstance(value, bool)):
-        return f"is not of type {option.type}", option.help
+        return f"is not of type {option.type}", _one_of(option) if option.choices else option.help
     if option.choices and value not in option.choices:
-        return "is not one of the choices", f"one of {', '.join(map(str, option.choices))}"
+        return "is not one of the choices", _one_of(option)
     if option.minimum is not None and number < option.minimum:
         return "is too small", f"{option.minimum:g} or more: {option.help}"
     if option.maximum is not None and number > option.maximum:
         return "is too large", f"{option.maximum:g} or less: {option.help}"
     return None
+
+
+def _one_of(option: Option) -> str:
+    return f"one of {', '.join(map(str, option.choices))}"
 
 
 def discover(points: Iterable[EntryPoint] | None = None) -> Registry:

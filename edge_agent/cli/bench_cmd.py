@@ -29,13 +29,13 @@ def _report(figures: dict[str, Any]) -> None:
 
 @command.command()
 @_FOLDER
-@click.option("--records", type=click.IntRange(100, 10_000_000), default=100_000, show_default=True)
+@click.option("--records", type=click.IntRange(100, 10_000_000), default=50_000, show_default=True)
 def ingest(folder: Path | None, records: int) -> None:
     """Durable ingest, beside fdatasync and executemany on the same file system."""
-    from edge_agent.bench.ingest import measure
+    from edge_agent.bench.ingest import disk_bytes, ingest_1, ingest_group
 
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        _report(measure(Path(place), records))
+        _report({**ingest_1(Path(place)), **ingest_group(Path(place), records=records), **disk_bytes(Path(place))})
 
 
 @command.command()

@@ -37,6 +37,11 @@ _NO_SUBSCRIBERS_PAUSE_MAX: Final = 15.0
 _FAILURE_PAUSE_MAX: Final = 60.0
 _LOST_PUBACK: Final = 2.0
 _UNACKNOWLEDGED: Final = 4  # times the verdict timeout: on a slow link a message waits long behind others
+_CROWD: Final = 16
+"""Messages without a verdict from which on the next ones wait to be full: a platform that takes its time for
+each message is given fewer and fuller ones."""
+_GATHER: Final = 1.0
+"""Seconds that such a wait lasts at the most."""
 _SCAN: Final = 10_000
 _RESCAN: Final = 1.0
 
@@ -77,6 +82,7 @@ class _Shipment:
     remaining: int
     due: float = math.inf
     held: bool = False
+    asked: bool = False
     settled: float = math.inf
 
 
@@ -109,6 +115,8 @@ class Dispatch:
         self._tokens = 0.0
         self._tokens_at = 0.0
         self._moved_at = 0.0
+        self._unanswered = 0  # messages of which a record has no verdict yet
+        self._published_at = -math.inf
 
     # What there is
 
@@ -156,6 +164,9 @@ class Dispatch:
         """`ranges`, the front part of `load`, went out as message `mid`."""
         shipment = self._ship(tuple(ranges), load.attempts + 1, now)
         self._slots[mid] = shipment
+        shipment.asked = True
+        self._unanswered += 1
+        self._published_at = now
         # Where the PUBACK and the verdict are both lost, nothing else would bring these records back.
         self._time(shipment, now + _doubled(_UNACKNOWLEDGED * self._settings.verdict_timeout, shipment.attempts))
         last = shipment.ranges[-1][1]
@@ -232,6 +243,8 @@ class Dispatch:
             return None
         self._expire(now)
         live, backlog = self._live(), self._backlog(now)
+        if self._gathers(now):
+            live, backlog = self._full(live), self._full(backlog)
         if live is None or backlog is None:
             return live or backlog
         self._share += self._settings.backlog_share
@@ -247,6 +260,8 @@ class Dispatch:
         if self._pause_until > now:
             return self._pause_until
         due = self._timers[0][0] if self._timers else math.inf
+        if self._gathers(now):
+            due = min(due, self._published_at + _GATHER)
         rate = self.platform.drain_per_s
         if rate and self._tokens < self._token_step(rate):
             due = min(due, now + (self._token_step(rate) - self._tokens) / rate)
@@ -275,6 +290,13 @@ class Dispatch:
     def _may_publish(self) -> bool:
         window = 1 if self._pauses else self._window  # after a refusal one message asks whether it is over
         return self._open and self.platform.accepting and len(self._slots) < window
+
+    def _gathers(self, now: float) -> bool:
+        """Whether only full messages go out now, because many have no verdict yet."""
+        return self._unanswered >= _CROWD and now < self._published_at + _GATHER
+
+    def _full(self, load: Load | None) -> Load | None:
+        return load if load is not None and load.records >= self._settings.batch_records else None
 
     def _busy(self) -> bool:
         if not self.platform.accepting or self._outbox.counts().pending <= self._held:
@@ -374,7 +396,14 @@ class Dispatch:
                 self._held -= stop - start + 1
             if not shipment.remaining:
                 shipment.settled = now
+                self._answered(shipment)
         return found
+
+    def _answered(self, shipment: _Shipment) -> None:
+        """A message is no longer waited for: all its records have a verdict, or are due to be sent again."""
+        if shipment.asked:
+            shipment.asked = False
+            self._unanswered -= 1
 
     def _reclaim(self, shipment: _Shipment) -> list[Range]:
         """Take all that remains of a shipment out of what is outstanding."""
@@ -387,6 +416,7 @@ class Dispatch:
         if shipment.held:
             self._held -= shipment.remaining
         shipment.remaining = 0
+        self._answered(shipment)
         return ranges
 
     def _send_again(self, shipment: _Shipment, attempts: int) -> None:
@@ -400,7 +430,7 @@ class Dispatch:
     def _recall_unverdicted(self) -> None:
         self._slots.clear()
         self._timers.clear()
-        self._held = 0
+        self._held = self._unanswered = 0
         for first, last, shipment in self._outstanding.clear():
             self._again.put(first, last, shipment.attempts - 1)
 

@@ -7,6 +7,8 @@ import io
 import os
 import subprocess
 import sys
+import threading
+import tty
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -193,17 +195,28 @@ def test_config_show_and_schema_are_json(config: Path, capsysbinary: pytest.Capt
 
 def test_capture_writes_a_recording_with_its_timing(tmp_path: Path) -> None:
     near, far = os.openpty()
+    tty.setraw(far)
     target = tmp_path / "recording.jsonl"
+    done = threading.Event()
+
+    def weigh() -> None:
+        while not done.wait(0.05):
+            os.write(near, b"ST,GS,+  1.236kg\r\n")
+
+    scale = threading.Thread(target=weigh)
+    scale.start()
     try:
-        os.write(near, b"ST,GS,+  1.236kg\r\n")
-        assert run(["devices", "capture", f"serial:{os.ttyname(far)}", "--to", str(target), "--seconds", "0.6"]) == 0
+        assert run(["devices", "capture", f"serial:{os.ttyname(far)}", "--to", str(target), "--seconds", "1"]) == 0
     finally:
+        done.set()
+        scale.join(5)
         os.close(near)
         os.close(far)
     head, *pieces = [orjson.loads(line) for line in target.read_bytes().splitlines()]
     assert head["port"].startswith("serial:/dev/pts/")
-    assert b"".join(bytes.fromhex(p["hex"]) for p in pieces) == b"ST,GS,+  1.236kg\r\n"
+    assert b"ST,GS,+  1.236kg\r\n" in b"".join(bytes.fromhex(piece["hex"]) for piece in pieces)
     assert pieces[0]["t"] == 0
+    assert {piece["dir"] for piece in pieces} == {"rx"}
 
 
 def test_uplink_test_says_when_nobody_answers(config: Path) -> None:

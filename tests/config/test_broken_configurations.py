@@ -168,7 +168,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
     ('unit = "kg"', "unit = 1", "device[scale-1].unit", "'kg'"),
     ('options = { suffix = "CRLF" }', 'options = { suffix = "ENTER" }', "device[scanner-1].options.suffix", "CRLF"),
     ('options = { suffix = "CRLF" }', 'options = { sufix = "CR" }', "device[scanner-1].options.sufix", "suffix"),
-    ('options = { suffix = "CRLF" }', "options = { suffix = 13 }", "device[scanner-1].options.suffix", "suffix"),
+    ('options = { suffix = "CRLF" }', "options = { suffix = 13 }", "device[scanner-1].options.suffix", "CRLF"),
     ('options = { suffix = "CRLF" }', 'options = "CRLF"', "device[scanner-1].options", "{ name = value"),
     ('id = "A12"', 'id = "A 12"', "station[A 12].id", "A-Z a-z 0-9 _ -"),
     ('id = "A12"\n', "", "station[1].id", "name of the station"),
