@@ -44,15 +44,18 @@ def hammer(path: Path, seconds: float) -> list[str]:
     return [line.decode().strip() for line in lines if line.endswith(b"\n")]
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("cuts", [6, pytest.param(200, marks=pytest.mark.soak)])
 def test_every_resolved_ticket_is_kept(cuts: int, path: Path, open_store: Any, check_chain: CheckChain) -> None:
     chance = random.Random(7)
     promised: dict[int, tuple[str, str]] = {}
-    for _ in range(cuts):
+    for cut in range(1, cuts + 1):
         lines = hammer(path, chance.uniform(0.01, 0.25))
         for line in lines:
             sequence, value, identity = line.split()
             assert promised.setdefault(int(sequence), (value, identity)) == (value, identity)
+        if cut % 25 and cut < cuts and cuts > 10:
+            continue  # to look through everything after each of many cuts would take the square of their time
         events = check_chain(path)
         for sequence, (value, identity) in promised.items():
             event = events[sequence - 1]
