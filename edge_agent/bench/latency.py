@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from edge_agent.bench.ingest import sample_drafts
 from edge_agent.board import Board
 from edge_agent.config import Device, Rules
 from edge_agent.health import Health
@@ -31,6 +32,7 @@ _ZERO: Final = b"ST,GS,+  0.000kg\r\n"
 _PATIENCE: Final = 10.0
 _BETWEEN: Final = 0.003
 _PAGE_IN_LOG: Final = 4_120
+_WARM: Final = 1_500  # commits until the write-ahead log has its size and is written over instead of growing
 
 
 def measure(folder: Path, cycles: int) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def measure(folder: Path, cycles: int) -> dict[str, Any]:
             committed.append(time.perf_counter())
             arrived.release(len(kept))
 
+        for draft in sample_drafts(_WARM):
+            store.keep(draft)
         store.on_kept(note)
         supervisor = _supervise(os.ttyname(far), store)
         supervisor.start()
@@ -69,6 +73,7 @@ def measure(folder: Path, cycles: int) -> dict[str, Any]:
             if not arrived.acquire(timeout=_PATIENCE):
                 raise TimeoutError(f"weighing {number + 1} of {cycles} was not kept within {_PATIENCE:g} s")
             latencies.append(committed[-1] - start)
+            time.sleep(2 * _BETWEEN)  # the machine is as idle before the baseline as before the weighing
             start = time.perf_counter()
             os.write(sync, page)
             os.fdatasync(sync)
@@ -100,7 +105,7 @@ def _supervise(port: str, store: Store) -> Supervisor:
         ),
     )
     station = StationRunner("bench", lambda: make_station(settings), store, board, health)
-    device = Device(id="scale", driver=_DRIVER, port=f"serial:{port}")
+    device = Device.model_validate({"id": "scale", "driver": _DRIVER, "port": f"serial:{port}"})
     spec = registry.drivers[_DRIVER]
 
     def session() -> Any:

@@ -7,7 +7,7 @@ are integers within ±(2^53-1), text is valid Unicode, and there are no floats.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -23,14 +23,26 @@ class NotCanonical(ValueError):
 
 def dumps(value: Any) -> bytes:
     """The canonical bytes of a value. Raises `NotCanonical` naming the path of what is not allowed."""
-    _check(value, "$")
-    try:
-        return orjson.dumps(value, option=_OPTIONS)
-    except (orjson.JSONEncodeError, TypeError) as problem:
-        raise NotCanonical(str(problem)) from problem
+    if _allowed(value):
+        try:
+            return orjson.dumps(value, option=_OPTIONS)
+        except (orjson.JSONEncodeError, TypeError):
+            pass  # a lone surrogate or too large an integer: found again below, with its place
+    _explain(value, "$")
+    raise NotCanonical("$: is not allowed in a record")
 
 
-def _check(value: Any, path: str) -> None:
+def _allowed(value: Any) -> bool:
+    """Whether kinds and keys are those of a record; every record passes here, so it says no more than that."""
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is bool:
+        return True
+    if isinstance(value, Mapping):
+        return all(type(key) is str and key.isascii() for key in value) and all(map(_allowed, value.values()))
+    return (kind is tuple or kind is list) and all(map(_allowed, value))
+
+
+def _explain(value: Any, path: str) -> None:
     kind = type(value)
     if kind is str:
         if _SURROGATE.search(value):
@@ -44,10 +56,10 @@ def _check(value: Any, path: str) -> None:
         for key, item in value.items():
             if type(key) is not str or not key.isascii():
                 raise NotCanonical(f"{path}: key {key!r} is not ASCII text")
-            _check(item, f"{path}.{key}")
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+            _explain(item, f"{path}.{key}")
+    elif kind is list or kind is tuple:
         for position, item in enumerate(value):
-            _check(item, f"{path}[{position}]")
+            _explain(item, f"{path}[{position}]")
     else:
         raise NotCanonical(f"{path}: {kind.__name__} is not allowed in a record")
 
