@@ -30,10 +30,11 @@ class Bits:
 
     def number(self, width: int) -> int:
         """The next `width` bits as an unsigned integer."""
-        if width > self.left:
+        left = self._size - self._at - width
+        if left < 0:
             raise NotDecodable("the bits end before the EPC does")
         self._at += width
-        return self._value >> (self._size - self._at) & ((1 << width) - 1)
+        return self._value >> left & ((1 << width) - 1)
 
     def zeros(self, width: int, what: str) -> None:
         """Read bits that must be zero."""

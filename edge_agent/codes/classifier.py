@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from edge_agent.codes import cn, digital_link, epc, gs1, gtin, in_store, private
+from edge_agent.codes import cn, digital_link, epc, epc_uri, gs1, gtin, in_store, private
 from edge_agent.codes.check_digits import is_digits
 from edge_agent.codes.profile import DEFAULT_PROFILE, CodeProfile
 from edge_agent.codes.regions import plausible_region
@@ -22,6 +22,7 @@ from edge_agent.codes.values import (
     PERSONAL_MASKED,
     Alternative,
     Classified,
+    CodeClass,
     Finding,
     Problem,
 )
@@ -33,12 +34,13 @@ _AIM: Final = re.compile(r"\][A-Zacdehosz][0-9A-Za-z]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _ECI: Final = re.compile(r"\\[0-9]{6}")
 _ECI_SYMBOLOGIES: Final = frozenset({"]Q2", "]Q4", "]Q6", "]d4", "]d5", "]d6", "]C4"})
-_PADDING: Final = " \t\r\n\ufeff\0"
+_PADDING: Final = "".join(map(chr, (*range(0x1D), 0x1E, 0x1F, 0x20, 0x7F, 0xFEFF)))  # all but the separator
 _VISIBLE_GS: Final = "\u241d"
 
 _LINK_START: Final = re.compile(r"https?://", re.IGNORECASE)
 _LINK_INSIDE: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _LONG_RUN: Final = re.compile(r"(?<![0-9])(?:[0-9]{20}|[0-9]{24}|[0-9]{32})(?![0-9])")
+_SPACE: Final = re.compile(r"\s")
 _KEY_FIRST: Final = re.compile(r"(?:0[123][0-9]{14}|00[0-9]{18})")
 
 # Classes that a link or a labelled text may carry as a bare number.
@@ -62,6 +64,7 @@ class _Outcome:
     finding: Finding
     alternatives: tuple[Alternative, ...] = ()
     masked: bool = False
+    raw: str | None = None
 
 
 _Step = Callable[[_Case], _Outcome | Classified | None]
@@ -110,11 +113,14 @@ def _prepare(text: str, symbology: str | None, role: str | None, profile: CodePr
 
 def _finish(case: _Case, outcome: _Outcome) -> Classified:
     finding = outcome.finding
-    raw, fields, problems = case.raw, finding.fields, finding.problems
+    raw = case.raw if outcome.raw is None else outcome.raw
+    fields, problems = finding.fields, finding.problems
     if outcome.masked:
-        raw = private.mask_inside(raw)
-        if raw != case.raw:
+        masked = private.mask_inside(raw)
+        if masked != raw:
+            raw = masked
             fields = {key: private.mask_inside(value) for key, value in fields.items()}
+            problems = tuple(Problem(one.code, private.mask_inside(one.words), one.fatal) for one in problems)
             problems += (Problem(PERSONAL_MASKED, "a personal number inside the text was masked", fatal=False),)
     if "\ufffd" in raw:
         problems += (Problem("undecodable", "parts of the text could not be decoded", fatal=False),)
@@ -147,33 +153,27 @@ def _gs1_symbol(case: _Case) -> _Outcome | Classified | None:
         forgotten = _private(case)
         if forgotten is not None:
             return forgotten
-    return _Outcome(_message_finding(message, case))
+    return _message(message, case)
 
 
-def _ean_symbol(case: _Case) -> _Outcome | None:
+def _ean_symbol(case: _Case) -> _Outcome | Classified | None:
     """EAN and UPC symbols hold 13 or 8 digits, an add-on, or the linear part of a composite symbol."""
     if case.symbology is None or not case.symbology.startswith("]E"):
         return None
     data = case.data
     linear, bar, composite = data.partition("|]e")
     if bar and is_digits(linear) and len(linear) in gtin.GTIN_LENGTHS:
-        return _Outcome(_message_finding(gs1.parse(f"01{linear.zfill(14)}{composite[1:]}"), case))
+        return _message(gs1.parse(f"01{linear.zfill(14)}{composite[1:]}"), case)
     expected = 8 if case.symbology == "]E4" else 13
     if case.symbology == "]E3" and case.digits and len(data) in {15, 18}:
         main = gtin.gtin(data[:13])
-        return _Outcome(
-            Finding(
-                code_class="gtin",
-                valid=main.valid,
-                fields={**main.fields, "add_on": data[13:]},
-                problems=main.problems,
-            )
-        )
+        fields = {**main.fields, "add_on": data[13:]}
+        return _Outcome(Finding(code_class="gtin", valid=True, fields=fields)) if main.valid else None
     if not case.digits or len(data) != expected:
         if case.symbology not in {"]E0", "]E4"}:
             return None
         wrong = Problem("length", f"an {case.symbology} symbol holds {expected} digits")
-        return _Outcome(Finding(code_class="gtin", valid=False, problems=(wrong,)))
+        return _private(case) or _Outcome(Finding(code_class="gtin", valid=False, problems=(wrong,)), masked=True)
     template = in_store.template_for(data, case.profile.labels)
     if template is not None:
         return _Outcome(in_store.read_label(data, template))
@@ -208,35 +208,30 @@ def _gs1_text(case: _Case) -> _Outcome | None:
     """Element strings that show themselves: a group separator, AIs in brackets."""
     bracketed = gs1.parse_bracketed(case.data) if case.data.startswith("(") else None
     if bracketed is not None:
-        return _Outcome(_message_finding(bracketed, case))
+        return _message(bracketed, case)
     data = _separated(case)
     if gs1.GS not in data:
         return None
     message = gs1.parse(data)
-    return _Outcome(_message_finding(message, case)) if message.elements else None
+    return _message(message, case) if message.elements else None
 
 
 def _link(case: _Case) -> _Outcome | None:
     """Links: a GS1 Digital Link, a link that carries the number of a product, any other link."""
     start = _LINK_START.match(case.data)
-    if start is None or any(character.isspace() for character in case.data):
+    if start is None or _SPACE.search(case.data):
         return None
     try:
         link = digital_link.parse(case.data, zero_suppressed=case.profile.zero_suppressed_gtin)
     except digital_link.NotADigitalLink:
         pass
     else:
-        fields = {"domain": link.domain, **gs1.fields(link.message, case.profile.this_year)}
-        finding = Finding(
-            code_class="gs1-digital-link",
-            valid=link.message.valid,
-            fields=fields,
-            problems=link.message.problems,
-        )
-        if finding.valid or _looks_like_key(link.message.elements[0].value):
-            return _Outcome(finding)
+        found = _of_message("gs1-digital-link", link.message, case, {"domain": link.domain})
+        if found.finding.valid or _looks_like_key(link.message.elements[0].value):
+            return found
         plain = Finding(code_class="url", valid=None, fields=_url_fields(case.data))
-        return _Outcome(plain, (finding.as_alternative("the value behind the AI has no digits of a key"),), masked=True)
+        other = found.finding.as_alternative("the value behind the AI has no digits of a key")
+        return _Outcome(plain, (other,), masked=True)
     return _carried(case, case.data, case.data) or _Outcome(
         Finding(code_class="url", valid=None, fields=_url_fields(case.data)), masked=True
     )
@@ -247,10 +242,12 @@ def _looks_like_key(value: str) -> bool:
 
 
 def _named_text(case: _Case) -> _Outcome | None:
-    """Texts that tell what they are by their shape: MA codes, food licences, Ecodes, OIDs, Handles, seed labels."""
+    """Texts that tell what they are by their shape: MA codes, EPC URIs, licences, Ecodes, OIDs, Handles, seeds."""
     data = case.data
     if data.startswith("MA."):
         finding = cn.udi_ma(data) or cn.idcode(data)
+    elif data.startswith("urn:epc:"):
+        finding = epc_uri.parse(data)
     elif data.startswith("SC"):
         finding = cn.food_licence(data)
     elif "\n" in data or "\r" in data:
@@ -301,7 +298,7 @@ def _unseparated(case: _Case) -> _Outcome | None:
         return None
     message = gs1.parse(data)
     note = Problem("no-symbology", "read as element strings without the symbology saying so", fatal=False)
-    return _Outcome(_message_finding(message, case, note))
+    return _message(message, case, note)
 
 
 def _labelled(case: _Case) -> _Outcome | None:
@@ -470,13 +467,26 @@ def _separated(case: _Case) -> str:
     return data
 
 
-def _message_finding(message: gs1.Message, case: _Case, *notes: Problem) -> Finding:
-    return Finding(
-        code_class="gs1",
+def _message(message: gs1.Message, case: _Case, *notes: Problem) -> _Outcome:
+    """The outcome of element strings; those that name a person or a telephone are masked, raw text included."""
+    return _of_message("gs1", message, case, {}, notes)
+
+
+def _of_message(
+    code_class: CodeClass, message: gs1.Message, case: _Case, more: dict[str, str], notes: tuple[Problem, ...] = ()
+) -> _Outcome:
+    raw = None
+    if any(element.code in gs1.PERSONAL_AIS for element in message.elements):
+        message = gs1.without_persons(message)
+        raw = gs1.bracketed(message)
+        notes += (Problem(PERSONAL_MASKED, "element strings about a person were masked", fatal=False),)
+    finding = Finding(
+        code_class=code_class,
         valid=message.valid,
-        fields=gs1.fields(message, case.profile.this_year),
+        fields={**more, **gs1.fields(message, case.profile.this_year)},
         problems=message.problems + notes,
     )
+    return _Outcome(finding, masked=finding.valid is not True, raw=raw)
 
 
 def _carried(case: _Case, text: str, link: str | None) -> _Outcome | None:

@@ -274,7 +274,9 @@ def oid(text: str) -> Finding | None:
 def looks_like_address(text: str) -> bool:
     """Whether an OID is as likely an IPv4 address or a version: four small numbers outside China's arcs."""
     arcs = text.split(".")
-    return len(arcs) == 4 and all(len(arc) <= 3 and int(arc) <= 255 for arc in arcs) and arcs[:3] != ["1", "2", "156"]
+    return (
+        len(arcs) == 4 and all(1 <= len(arc) <= 3 and int(arc) <= 255 for arc in arcs) and arcs[:3] != ["1", "2", "156"]
+    )
 
 
 def ecode(text: str) -> Finding | None:

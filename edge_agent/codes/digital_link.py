@@ -38,7 +38,7 @@ class NotADigitalLink(ValueError):
 def parse(uri: str, *, zero_suppressed: bool = False) -> DigitalLink:
     """Take a Digital Link apart; raises NotADigitalLink.
 
-    `zero_suppressed` also accepts GTINs of 8, 12 and 13 digits after `/01/`, as the standard's early releases did.
+    `zero_suppressed` also accepts GTINs of 8, 12 and 13 digits under AI 01, as the standard's early releases did.
     """
     scheme = _SCHEME.match(uri)
     if scheme is None:
@@ -51,12 +51,13 @@ def parse(uri: str, *, zero_suppressed: bool = False) -> DigitalLink:
     path, _, query = rest.partition("#")[0].partition("?")
     pairs = _path_pairs(path.split("/"))
     key = pairs[0][0]
-    if zero_suppressed:
-        pairs = [(code, _pad_gtin(code, value)) for code, value in pairs]
     _check_qualifiers(key, [code for code, _ in pairs[1:]])
     attributes = _attributes(query)
     _check_attributes(key, pairs, attributes)
-    return DigitalLink(domain, gs1.from_elements(pairs + attributes))
+    elements = pairs + attributes
+    if zero_suppressed:
+        elements = [(code, _pad_gtin(code, value)) for code, value in elements]
+    return DigitalLink(domain, gs1.from_elements(elements))
 
 
 def build(message: gs1.Message, stem: str = CANONICAL_STEM) -> str | None:

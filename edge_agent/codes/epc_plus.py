@@ -39,7 +39,6 @@ SCHEMES: Final[dict[str, tuple[str, str]]] = {
 # Date type of the prioritised date (14.5.3).
 _DATE_TYPES: Final = ("11", "13", "15", "16", "17", "7006", "7007")
 
-_UPPER_HEX: Final = "0123456789ABCDEF"
 _BASE64: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _CODE40: Final = "\0ABCDEFGHIJKLMNOPQRSTUVWXYZ-.:0123456789"
 
@@ -97,9 +96,13 @@ def _read(bits: Bits, name: str, steps: list[str]) -> Finding:
     return Finding(code_class="epc", valid=verdict(problems, checked=True), fields=fields, problems=tuple(problems))
 
 
+def _hexadecimal(bits: Bits, count: int) -> str:
+    return f"{bits.number(4 * count):0{count}X}" if count else ""
+
+
 def _digits(bits: Bits, count: int) -> str:
     """Four bits a digit (14.5.4)."""
-    text = "".join(_UPPER_HEX[bits.number(4)] for _ in range(count))
+    text = _hexadecimal(bits, count)
     if not is_digits(text):
         raise NotDecodable("a digit is larger than 9")
     return text
@@ -122,9 +125,9 @@ def _alphanumeric(bits: Bits, length_bits: int, longest: int) -> str:
     if method == 0:
         return _integer(bits, length)
     if method == 1:
-        return "".join(_UPPER_HEX[bits.number(4)] for _ in range(length))
+        return _hexadecimal(bits, length)
     if method == 2:
-        return "".join(_UPPER_HEX[bits.number(4)] for _ in range(length)).lower()
+        return _hexadecimal(bits, length).lower()
     if method == 3:
         return "".join(_BASE64[bits.number(6)] for _ in range(length))
     if method == 4:
@@ -249,10 +252,9 @@ def _more_data(bits: Bits, elements: list[tuple[str, str]], fields: dict[str, st
 
 
 def _ai(bits: Bits) -> str | None:
-    digits = _UPPER_HEX[bits.number(4)] + _UPPER_HEX[bits.number(4)]
+    digits = _hexadecimal(bits, 2)
     length = AI_LENGTH.get(digits)
     if length is None:
         return None
-    for _ in range(length - 2):
-        digits += _UPPER_HEX[bits.number(4)]
+    digits += _hexadecimal(bits, length - 2)
     return digits if digits in AIS else None

@@ -29,6 +29,12 @@ MAX_ELEMENTS: Final = 64
 GS1_SYMBOLOGIES: Final = frozenset({"]C1", "]e0", "]e1", "]e2", "]d2", "]d5", "]Q3", "]Q4", "]J1", "]J4", "]h2"})
 """AIM identifiers under which the data is GS1 element strings."""
 
+PERSONAL_AIS: Final = frozenset(
+    {"4301", "4302", "4303", "4308", "4311", "4312", "4313", "4319", "8002"}
+    | {"7250", "7251", "7252", "7253", "7254", "7255", "7256", "7257", "7258", "7259"}
+)
+"""AIs that name a person, an address, a telephone or a birth."""
+
 _BRACKETED_AI: Final = re.compile(r"\(([0-9]{2,4})\)")
 _WITH_TIME: Final = frozenset({"4324", "4325", "7003", "7011", "8008"})
 # Formats that a swallowed element string could have and that can be told from the tail of a lot or serial, and
@@ -97,6 +103,8 @@ def parse(data: str) -> Message:
             position = stop + 1 if data.startswith(GS, stop) else stop
         elements.append(Element(ai.code, value))
         _check_value(ai, value, problems)
+    if not elements and not problems:
+        problems.append(Problem("empty", "holds no element string"))
     if lost:
         problems.append(_wedge_note(elements[-1]))
     elif GS not in data and any(problem.fatal for problem in problems) and "]" in data and _repaired(data):
@@ -178,6 +186,17 @@ _NAMES: Final[Mapping[str, str]] = {
 def named(elements: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The values of keys, lot and serial by the names people use."""
     return {_NAMES[code]: value for code, value in elements if code in _NAMES}
+
+
+def without_persons(message: Message) -> Message:
+    """The message with the values about persons masked; what was found wrong about them stays said."""
+    return Message(
+        tuple(
+            Element(element.code, "*" * len(element.value)) if element.code in PERSONAL_AIS else element
+            for element in message.elements
+        ),
+        message.problems,
+    )
 
 
 def element_string(message: Message) -> str:
@@ -268,7 +287,13 @@ def _check_pairs(elements: Iterable[Element], problems: list[Problem]) -> None:
 
 
 def _met(need: gs1_ai.Need, values: Mapping[str, str]) -> bool:
-    return any(all(_present(one, values) for one in group) for group in need)
+    for group in need:
+        for one in group:
+            if not _present(one, values):
+                break
+        else:
+            return True
+    return False
 
 
 def _present(pattern: str, values: Mapping[str, str], besides: str = "") -> str | None:

@@ -37,7 +37,7 @@ def payment_kind(text: str, profile: CodeProfile) -> str | None:
     """
     if not is_digits(text):
         start = text[:64].lower()
-        if any(start.startswith(prefix) for prefix in profile.payment_starts):
+        if start.startswith(profile.payment_starts):
             return "payment-link"
         return "emv-merchant" if start.startswith("000201") and _EMV.fullmatch(text) else None
     size = len(text)
