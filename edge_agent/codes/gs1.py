@@ -271,6 +271,7 @@ def _check_pairs(elements: Iterable[Element], problems: list[Problem]) -> None:
         for element in elements
         if values.setdefault(element.code, element.value) != element.value
     )
+    keyed = not gs1_ai.IDENTIFICATION_KEYS.isdisjoint(values)
     for code in values:
         ai = AIS.get(code)
         if ai is None:
@@ -279,7 +280,7 @@ def _check_pairs(elements: Iterable[Element], problems: list[Problem]) -> None:
             other = _present(pattern, values, besides=code)
             if other:
                 problems.append(Problem("pair", f"({code}) and ({other}) exclude each other"))
-        problems.extend(_unmet(ai, need) for need in ai.needs if not _met(need, values))
+        problems.extend(_unmet(ai, need, keyed) for need in ai.needs if not _met(need, values))
     if "8030" in values:
         for code, without in gs1_ai.SERIALISED_BY_TAIL.items():
             if len(values.get(code, "")) == without:
@@ -304,11 +305,12 @@ def _present(pattern: str, values: Mapping[str, str], besides: str = "") -> str 
     return next((code for code in values if code != besides and matches(pattern, code)), None)
 
 
-def _unmet(ai: Ai, need: gs1_ai.Need) -> Problem:
-    """A missing key may stand in another symbol on the same thing: then the unmet need is a note."""
+def _unmet(ai: Ai, need: gs1_ai.Need, keyed: bool) -> Problem:
+    """An unmet need is a note where another symbol on the same thing may meet it: where a key is missing, or where
+    this symbol has no key at all and so cannot be the only one."""
     wanted = " or ".join("+".join(f"({one})" for one in group) for group in need)
     elsewhere = any(one in gs1_ai.IDENTIFICATION_KEYS for group in need for one in group)
-    fatal = not elsewhere or ai.code in gs1_ai.BOUND_TO_KEY
+    fatal = (keyed and not elsewhere) or ai.code in gs1_ai.BOUND_TO_KEY
     return Problem("pair", f"({ai.code}) {ai.title} wants {wanted}", fatal=fatal)
 
 

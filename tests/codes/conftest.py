@@ -34,11 +34,12 @@ _ALPHABETS = (
 
 def vector_rows() -> list[dict[str, Any]]:
     """All rows of all vector files, each with the file's name."""
-    rows = []
-    for path in sorted(VECTORS.glob("*.jsonl")):
-        for line in path.read_text("utf-8").splitlines():
-            rows.append({"file": path.name, **json.loads(line)})
-    return rows
+    return [
+        {"file": path.name, **json.loads(line)}
+        for path in sorted(VECTORS.glob("*.jsonl"))
+        for line in path.read_text("utf-8").split("\n")
+        if line
+    ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
