@@ -9,9 +9,11 @@ this scanner data), `alternatives` (classes listed).
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
-from edge_agent.codes import answer, classify, classify_epc, digital_link, gs1, gtin, profile_from_mapping
+from edge_agent.codes import CodeClass, answer, classify, classify_epc, digital_link, gs1, gtin, profile_from_mapping
 
 
 def test_vector(vector: dict[str, Any]) -> None:
@@ -63,3 +65,10 @@ def test_batch_says_the_same(all_vectors: list[dict[str, Any]]) -> None:
             continue
         query = {key: row[key] for key in ("text", "epc", "symbology", "role", "profile") if key in row}
         assert answer(json.dumps(query))["class"] == row["class"], row
+
+
+def test_every_documented_collision_has_vectors(all_vectors: list[dict[str, Any]]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "codes.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| (C[0-9]+) \|", page, re.MULTILINE))
+    assert documented == {row["collision"] for row in all_vectors if "collision" in row}
+    assert all(f"`{code_class}`" in page for code_class in get_args(CodeClass))
