@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "drivers": "drivers_cmd",
     "devices": "devices",
     "decode": "decode",
+    "code": "code",
     "records": "records_cmd",
     "buffer": "buffer",
     "uplink": "uplink_cmd",
