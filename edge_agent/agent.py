@@ -84,6 +84,9 @@ class Agent:
         """Open the store, then start everything that fills and empties it."""
         config = self.config
         section = config.store
+        kept_log = KeptLog(self.board)
+        kept_log.start()
+        self._stops.append(("kept-log", 0.5, kept_log.stop))
         store = Store.open(
             Path(section.path),
             source=config.gateway.source,
@@ -92,6 +95,7 @@ class Agent:
                 max_bytes=section.max_bytes, reserve_bytes=section.reserve_bytes, keep_days=section.keep_days
             ),
             pulse=self._health.part("committer"),
+            on_kept=kept_log,
         )
         self._store = store
         self._stops.append(("store", 1.0, store.stop))
@@ -99,10 +103,6 @@ class Agent:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
-        kept_log = KeptLog(self.board)
-        kept_log.start()
-        self._stops.append(("kept-log", 0.5, kept_log.stop))
-        store.on_kept(kept_log)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_supervisor(store)
@@ -120,10 +120,8 @@ class Agent:
         self._stops.append(("relay", 1.0, relay.stop))
 
     def _start_supervisor(self, store: Store) -> None:
-        units = {device.id: device.unit for device in self.config.device if device.unit is not None}
         stations = [
-            StationRunner(s.id, self._station_maker(s, units), store, self.board, self._health)
-            for s in self.config.station
+            StationRunner(s.id, self._station_maker(s), store, self.board, self._health) for s in self.config.station
         ]
         devices = [
             DeviceRunner(
@@ -196,8 +194,8 @@ class Agent:
             self.stop()
             watchdog.stop(1.0)
 
-    def _station_maker(self, section: StationSection, units: Mapping[str, str]) -> Callable[[], Any]:
-        settings = station_settings(section, units, self.config)
+    def _station_maker(self, section: StationSection) -> Callable[[], Any]:
+        settings = station_settings(section, self.config, self.registry)
         return lambda: make_station(settings)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -327,8 +325,9 @@ def _mark(
     return Mark("delivered")
 
 
-def station_settings(section: StationSection, units: Mapping[str, str], config: Config) -> Settings:
+def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
+    mine = [device for device in config.device if device.id in section.devices]
     rules = section.rules
     return Settings(
         id=section.id,
@@ -345,7 +344,8 @@ def station_settings(section: StationSection, units: Mapping[str, str], config: 
         auto_confirm=rules.auto_confirm,
         party=section.party,
         operator=section.operator,
-        units={name: unit for name, unit in units.items() if name in section.devices},
+        scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
+        units={device.id: device.unit for device in mine if device.unit is not None},
     )
 
 

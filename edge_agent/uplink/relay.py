@@ -247,13 +247,14 @@ class Relay:
         if subscribed.codes[0] >= FAILURE and self._settings.acknowledgement == "platform":
             self._lost(f"the broker refuses the subscription to verdicts, reason {subscribed.codes[0]}")
             return
+        window = min(self._settings.window, self._window.window)
         self._dispatch.opened(
             clock.monotonic(),
             head=self._store.head.sequence,
-            window=min(self._settings.window, self._window.window),
+            window=window,
             max_bytes=self._window.max_packet - _MARGIN,
         )
-        self._set_state(LinkState.CONNECTED, f"MQTT {self._version}, window {self._window.window}")
+        self._set_state(LinkState.CONNECTED, f"MQTT {self._version}, window {window}")
 
     def _lost(self, reason: str, *, suspect: bool = False) -> None:
         now = clock.monotonic()
