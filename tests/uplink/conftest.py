@@ -108,11 +108,46 @@ class MemoryHead:
     sequence: int
 
 
+@dataclass(frozen=True)
+class MemorySalvagedRow:
+    chain: str
+    sequence: int
+    body: bytes
+
+
+class MemorySalvaged:
+    """Records of earlier chains; what has its verdict is gone."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], bytes] = {}
+        self.refused: dict[tuple[str, int], str] = {}
+        self.asked = 0
+
+    def found(self, chain: str, *sequences: int) -> None:
+        for sequence in sequences:
+            event = {"chain": chain, "id": f"{chain}-{sequence}", "sequence": f"{sequence:016d}"}
+            self.rows[chain, sequence] = json.dumps(event).encode()
+
+    def pending(self, limit: int, *, after: tuple[str, int] = ("", 0)) -> list[MemorySalvagedRow]:
+        self.asked += 1
+        places = sorted(place for place in self.rows if place > after)[:limit]
+        return [MemorySalvagedRow(*place, self.rows[place]) for place in places]
+
+    def settle(self, chain: str, accepted: Iterable[tuple[int, int]], refused: Iterable[Refusal]) -> int:
+        gone = [p for p in self.rows if p[0] == chain and any(first <= p[1] <= last for first, last in accepted)]
+        bad = [r for r in refused if not r.retryable and (chain, r.sequence) in self.rows]
+        self.refused.update({(chain, refusal.sequence): refusal.reason for refusal in bad})
+        for place in [*gone, *((chain, refusal.sequence) for refusal in bad)]:
+            self.rows.pop(place, None)
+        return len(gone) + len(bad)
+
+
 class MemoryStore:
     def __init__(self) -> None:
         self.chain = CHAIN
         self.bodies: list[bytes] = []
         self.box = MemoryOutbox()
+        self.salvaged = MemorySalvaged()
         self.notes: dict[str, str] = {}
         self.listeners: list[Callable[[Sequence[Any]], None]] = []
         self.missing: set[int] = set()
@@ -415,6 +450,17 @@ def proxy() -> Iterator[Callable[[int], Proxy]]:
 @pytest.fixture(scope="session")
 def make_outbox() -> type[MemoryOutbox]:
     return MemoryOutbox
+
+
+@pytest.fixture(scope="session")
+def make_stores() -> Callable[[], tuple[MemoryOutbox, MemorySalvaged]]:
+    """An outbox, and the salvaged records beside it."""
+    return lambda: (MemoryOutbox(), MemorySalvaged())
+
+
+@pytest.fixture(scope="session")
+def make_salvaged() -> type[MemorySalvaged]:
+    return MemorySalvaged
 
 
 @pytest.fixture
