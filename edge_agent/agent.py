@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
+from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
@@ -46,6 +48,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     registry.load_tables(path.parent / "dialects.d")
     config = load(path, overrides)
     problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    problems += _check_codes(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -57,6 +60,18 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_codes(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for station in config.station:
+        try:
+            profile_from_mapping(station.codes)
+        except ValueError as problem:
+            problems.append(
+                Problem(file, f"station[{station.id}].codes", str(problem), "see docs/reference/codes.md, Profile")
+            )
+    return problems
 
 
 class Agent:
@@ -334,7 +349,17 @@ def station_settings(section: StationSection, units: Mapping[str, str], config: 
         party=section.party,
         operator=section.operator,
         units={name: unit for name, unit in units.items() if name in section.devices},
+        role=section.role,
+        codes=_code_profile(section.codes),
+        round_off=rules.round_off,
+        min_capacity_mg=rules.min_capacity,
     )
+
+
+def _code_profile(settings: Mapping[str, Any]) -> CodeProfile:
+    """What decides about codes at a station. The year places two-digit years; a box whose clock was lost has none."""
+    year = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC).year
+    return profile_from_mapping({"this_year": max(year, DEFAULT_PROFILE.this_year), "name": "station", **settings})
 
 
 def link_settings(config: Config) -> LinkSettings:
