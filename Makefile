@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 SECONDS ?= 0
 PORT ?= 8080
 
-.PHONY: help setup setup-test demo test check bench soak docs lock clean
+.PHONY: help setup setup-test demo test check bench soak docs deb lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ soak: setup-test ## the long fault and fuzz runs; results into docs/robustness.m
 
 docs: setup ## regenerate the reference
 	$(BIN)/python docs/generate.py
+
+deb: setup ## the Debian package, for this release and architecture, into dist/
+	@.ci/build-deb
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \

@@ -7,6 +7,7 @@ order. Stop order: devices, stations, relay, store; so that what was observed is
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import signal
 import threading
@@ -46,6 +47,9 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     registry.load_tables(path.parent / "dialects.d")
     config = load(path, overrides)
     problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    if config.web is not None and importlib.util.find_spec("uvicorn") is None:
+        what = "the page's packages are not installed"
+        problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -71,7 +75,7 @@ class Agent:
         self._store: Store | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
-        self._stops: list[Callable[[], None]] = []
+        self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
 
     # -- life -------------------------------------------------------------------------------------------------
@@ -80,6 +84,9 @@ class Agent:
         """Open the store, then start everything that fills and empties it."""
         config = self.config
         section = config.store
+        kept_log = KeptLog(self.board)
+        kept_log.start()
+        self._stops.append(("kept-log", 0.5, kept_log.stop))
         store = Store.open(
             Path(section.path),
             source=config.gateway.source,
@@ -88,17 +95,14 @@ class Agent:
                 max_bytes=section.max_bytes, reserve_bytes=section.reserve_bytes, keep_days=section.keep_days
             ),
             pulse=self._health.part("committer"),
+            on_kept=kept_log,
         )
         self._store = store
-        self._stops.append(lambda: store.stop(2.0))
+        self._stops.append(("store", 1.0, store.stop))
         for key in config.unused:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
-        kept_log = KeptLog(self.board)
-        kept_log.start()
-        self._stops.append(lambda: kept_log.stop(1.0))
-        store.on_kept(kept_log)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_supervisor(store)
@@ -113,13 +117,11 @@ class Agent:
         )
         relay.start()
         self._relay = relay
-        self._stops.append(lambda: self._report_slow(() if relay.stop(2.0) else ("relay",)))
+        self._stops.append(("relay", 1.0, relay.stop))
 
     def _start_supervisor(self, store: Store) -> None:
-        units = {device.id: device.unit for device in self.config.device if device.unit is not None}
         stations = [
-            StationRunner(s.id, self._station_maker(s, units), store, self.board, self._health)
-            for s in self.config.station
+            StationRunner(s.id, self._station_maker(s), store, self.board, self._health) for s in self.config.station
         ]
         devices = [
             DeviceRunner(
@@ -139,24 +141,36 @@ class Agent:
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
-        self._stops.append(lambda: self._report_slow(supervisor.stop(3.0)))
+        self._stops.append(("devices and stations", 1.5, supervisor.stop))
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
         control.start()
-        self._stops.append(lambda: control.stop(1.0))
+        self._stops.append(("control", 0.5, control.stop))
         if self.config.web is not None:
             # The page's libraries cost memory that a box without a page should not spend.
             from edge_agent.web.server import WebServer
 
             web = WebServer(self.config.web.address, self, self._health.part("web", patience=60.0))
             web.start()
-            self._stops.append(lambda: web.stop(2.0))
+            self._stops.append(("web", 0.5, web.stop))
 
     def stop(self) -> None:
-        """Stop everything within five seconds, in the reverse order of starting."""
+        """Stop everything within five seconds, in the reverse order of starting.
+
+        A part that needs less than its share leaves the rest to those after it; the store is last and gets it all.
+        """
+        until = clock.monotonic() + STOP_WITHIN
         while self._stops:
-            self._stops.pop()()
+            name, share, stop = self._stops.pop()
+            later = sum(other for _, other, _ in self._stops)
+            began = clock.monotonic()
+            try:
+                stop(max(share, until - began - later))
+            except TimeoutError as problem:
+                self._log.error("agent.slow_to_stop", part=name, reason=str(problem))
+            if clock.monotonic() - began > share:
+                self._log.warning("agent.slow_to_stop", part=name, seconds=round(clock.monotonic() - began, 1))
         self._log.info("agent.stopped")
 
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
@@ -180,12 +194,8 @@ class Agent:
             self.stop()
             watchdog.stop(1.0)
 
-    def _report_slow(self, names: tuple[str, ...]) -> None:
-        if names:
-            self._log.error("agent.slow_to_stop", parts=names)
-
-    def _station_maker(self, section: StationSection, units: Mapping[str, str]) -> Callable[[], Any]:
-        settings = station_settings(section, units, self.config)
+    def _station_maker(self, section: StationSection) -> Callable[[], Any]:
+        settings = station_settings(section, self.config, self.registry)
         return lambda: make_station(settings)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -224,6 +234,7 @@ class Agent:
             "rejected": counts.rejected,
             "pending": counts.pending,
             "oldest_pending": self.store.outbox().oldest_pending,
+            "salvaged": self.store.salvaged.left,
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": {topic.removeprefix("device/"): value for topic, value in self.board.latest("device/").items()},
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
@@ -253,6 +264,7 @@ class Agent:
             "pending": status["pending"],
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
+            "salvaged": status["salvaged"],
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 
@@ -315,8 +327,9 @@ def _mark(
     return Mark("delivered")
 
 
-def station_settings(section: StationSection, units: Mapping[str, str], config: Config) -> Settings:
+def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
+    mine = [device for device in config.device if device.id in section.devices]
     rules = section.rules
     return Settings(
         id=section.id,
@@ -333,7 +346,8 @@ def station_settings(section: StationSection, units: Mapping[str, str], config: 
         auto_confirm=rules.auto_confirm,
         party=section.party,
         operator=section.operator,
-        units={name: unit for name, unit in units.items() if name in section.devices},
+        scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
+        units={device.id: device.unit for device in mine if device.unit is not None},
     )
 
 

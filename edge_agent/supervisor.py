@@ -388,14 +388,14 @@ class Supervisor:
         for device in self.devices.values():
             device.start()
 
-    def stop(self, timeout: float) -> tuple[str, ...]:
-        """Stop the devices, then the stations; returns the names of threads that did not end in time."""
+    def stop(self, timeout: float) -> None:
+        """Stop the devices, then the stations; a thread that does not end in time is named in the log."""
         until = clock.monotonic() + timeout
         for device in self.devices.values():
             device.stop()
         slow = [d.device for d in self.devices.values() if not d.join(max(0.0, until - clock.monotonic() - 0.5))]
         for station in self.stations.values():
             station.stop()
-        return tuple(slow) + tuple(
-            s.station_id for s in self.stations.values() if not s.join(max(0.0, until - clock.monotonic()))
-        )
+        slow += [s.station_id for s in self.stations.values() if not s.join(max(0.0, until - clock.monotonic()))]
+        if slow:
+            structlog.get_logger().error("threads.slow_to_stop", names=slow)

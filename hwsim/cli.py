@@ -125,7 +125,7 @@ def _vector_player(dialect: str, vectors: Path) -> Instrument:
     from hwsim.instruments import DIALECTS
     from hwsim.replay import Player, read_capture
 
-    files = sorted(vectors.rglob("*.jsonl")) if vectors.is_dir() else [vectors]
+    files = sorted([*vectors.rglob("*.toml"), *vectors.rglob("*.jsonl")]) if vectors.is_dir() else [vectors]
     for file in files:
         with contextlib.suppress(ValueError, OSError):
             return Player(read_capture(file, driver=dialect).chunks, repeat=True)

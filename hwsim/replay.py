@@ -9,12 +9,13 @@ and each line after it one chunk: `t` in seconds since the capture began, `dir` 
 
     {"t":0.104,"dir":"rx","hex":"022b30303135363030313903"}
 
-A vector file is accepted too: lines with `hex` and no `t`, each of which is one chunk; lines with a `driver` can
-be chosen by it.
+A vector file is accepted too, each vector being one chunk: JSON lines with `hex` and no `t`, from which those of one
+`driver` can be chosen, or TOML with a `driver` and `[[vectors]]` that have `hex`.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,8 @@ def read_capture(path: Path, *, driver: str | None = None, spacing: float = VECT
 
     Raises ValueError naming the line that is wrong, or when nothing is left to play; OSError.
     """
+    if path.suffix == ".toml":
+        return _read_vectors(path, driver, spacing)
     header: dict[str, Any] = {}
     chunks: list[Chunk] = []
     at = 0.0
@@ -67,6 +70,22 @@ def read_capture(path: Path, *, driver: str | None = None, spacing: float = VECT
     if not chunks:
         raise ValueError(f"{path}: holds nothing to play" + (f" for {driver}" if driver else ""))
     return Capture(driver=header.get("driver", driver), source=header.get("source"), chunks=tuple(chunks))
+
+
+def _read_vectors(path: Path, driver: str | None, spacing: float) -> Capture:
+    try:
+        content = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path}: {problem}") from problem
+    named = content.get("driver")
+    vectors = content.get("vectors", []) if driver in (None, named) else []
+    chunks = tuple(
+        Chunk(at=number * spacing, data=_bytes(path, number + 1, vector.get("hex")))
+        for number, vector in enumerate(vectors)
+    )
+    if not chunks:
+        raise ValueError(f"{path}: holds nothing to play" + (f" for {driver}" if driver else ""))
+    return Capture(driver=named, source=None, chunks=chunks)
 
 
 def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:

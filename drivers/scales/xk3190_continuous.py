@@ -36,7 +36,7 @@ SPEC = scale_driver(
     DIALECT,
     id="xk3190-continuous",
     title="Yaohua XK3190, continuous (tF=0)",
-    models=("XK3190-A9", "XK3190-A12", "XK3190-A23", "XK3190-A26", "XK3190-D9", "XK3190-D10", "KELI XK3118K9"),
+    models=("Yaohua XK3190-A9, A12, A23, A26, D9, D10", "KELI XK3118K9"),
     source="XK3190-A9 manual, continuous mode; XK3190-A26 manual p. 11",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

@@ -94,6 +94,7 @@ def _supervise(port: str, store: Store) -> Supervisor:
     settings = Settings(
         id="bench",
         mode="log",
+        scales=("scale",),
         zone=ZoneInfo("UTC"),
         rules=CycleRules(
             min_load=rules.min_load,

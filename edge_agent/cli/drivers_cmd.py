@@ -44,6 +44,6 @@ def list_drivers(output: str) -> None:
         }
         for spec in sorted(registry.drivers.values(), key=lambda spec: (spec.kind, spec.id))
     ]
-    show(rows, ("driver", "kind", "models", "interfaces", "tells", "maturity", "from"), output)
+    show(rows, ("driver", "kind", "models", "tells", "maturity", "from"), output)
     for fault in registry.faults:
         click.echo(f"{say('fault')}: {fault.origin}: {fault.what}", err=True)

@@ -13,6 +13,8 @@ import orjson
 from edge_agent.cli.words import say
 
 FORMATS: Final = ("table", "json", "jsonl")
+_COLUMN_ON_TERMINAL: Final = 44
+"""Widest column where a person reads it; in a file or a pipe nothing is wrapped."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -50,7 +52,9 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: str)
         from tabulate import tabulate
 
         table = [[_cell(row.get(column)) for column in columns] for row in rows]
-        click.echo(tabulate(table, headers=[say(column) for column in columns], disable_numparse=True))
+        widths = _COLUMN_ON_TERMINAL if sys.stdout.isatty() else None
+        headers = [say(column) for column in columns]
+        click.echo(tabulate(table, headers=headers, disable_numparse=True, maxcolwidths=widths))
 
 
 def _cell(value: object) -> str:

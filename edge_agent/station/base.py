@@ -16,7 +16,8 @@ from edge_agent.units import to_milligrams
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a station has to know. `units` names the unit of each device whose frames carry none."""
+    """What a station has to know. `scales` are its devices that weigh; `units` names the unit of each device whose
+    frames carry none."""
 
     id: str
     mode: str
@@ -25,6 +26,7 @@ class Settings:
     auto_confirm: bool = False
     party: str | None = None
     operator: str | None = None
+    scales: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -126,6 +128,37 @@ class Platter:
         if self.observation is None or self.reading is None:
             return None
         return self.reading.unit or self._settings.units.get(self.observation.device)
+
+
+class Platters:
+    """The scales of a station, each with a weigh cycle of its own: their readings must never mix.
+
+    The one in use is the one that has something to take; else the one whose cycle moved last.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._platters = {device: Platter(settings) for device in settings.scales}
+        self._moved_last = next(iter(self._platters.values()), Platter(settings))
+
+    def observe(self, observation: Observation) -> Platter | None:
+        """Take what a device said; returns its platter, None where it is no scale."""
+        platter = self._platters.get(observation.device)
+        if platter is None:
+            return None
+        before = platter.cycle.phase
+        platter.observe(observation)
+        if platter.cycle.phase not in (before, Phase.EMPTY):
+            self._moved_last = platter
+        return platter
+
+    @property
+    def in_use(self) -> Platter:
+        """The platter that the operator works with."""
+        if self._moved_last.cycle.load is None:
+            for platter in self._platters.values():
+                if platter.cycle.load is not None:
+                    return platter
+        return self._moved_last
 
 
 def weighed_fields(platter: Platter, load: Load) -> dict[str, Any]:

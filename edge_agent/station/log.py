@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_agent.model import Command, Instant, Observation, Reading, Scan, TagRead
+from edge_agent.model import Command, Instant, Observation, Scan, TagRead
 from edge_agent.records.bodies import ScanBody, TagBody, Weighing
 from edge_agent.records.canonical import clean_text
 from edge_agent.records.envelope import Draft
 from edge_agent.station.base import (
     Outcome,
     Platter,
+    Platters,
     Refused,
     Settings,
     View,
@@ -27,13 +28,13 @@ class LogStation:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._platter = Platter(settings)
+        self._platters = Platters(settings)
         self._last_scan: str | None = None
 
     @property
     def view(self) -> View:
         """How the station stands."""
-        return weight_view(self._settings, self._platter, last_scan=self._last_scan)
+        return weight_view(self._settings, self._platters.in_use, last_scan=self._last_scan)
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said; a load that became stable, a scan and a tag are recorded at once."""
@@ -42,25 +43,23 @@ class LogStation:
                 return [self._scan(scan, observation)]
             case TagRead() as tag:
                 return [self._tag(tag, observation)]
-            case Reading():
-                self._platter.observe(observation)
-                load = self._platter.cycle.take()
-                return [] if load is None else [self._weighing(load, observation.at)]
             case _:
-                self._platter.observe(observation)
-                return []
+                platter = self._platters.observe(observation)
+                load = platter.cycle.take() if platter is not None else None
+                return [] if platter is None or load is None else [self._weighing(platter, load, observation.at)]
 
     def command(self, command: Command) -> Outcome:
         """`capture`: record a load that was on the platter when watching began."""
         if command.name != "capture":
             return Outcome(refused=Refused(code="unknown-command"))
-        load = self._platter.cycle.take_by_hand()
+        platter = self._platters.in_use
+        load = platter.cycle.take_by_hand()
         if load is None:
             return Outcome(refused=Refused(code="nothing-to-capture"))
-        return Outcome(drafts=(self._weighing(load, command.at, operator=command.operator),))
+        return Outcome(drafts=(self._weighing(platter, load, command.at, operator=command.operator),))
 
-    def _weighing(self, load: Load, at: Instant, operator: str | None = None) -> Draft:
-        body = Weighing(**common(self._settings, at, operator=operator), **weighed_fields(self._platter, load))
+    def _weighing(self, platter: Platter, load: Load, at: Instant, operator: str | None = None) -> Draft:
+        body = Weighing(**common(self._settings, at, operator=operator), **weighed_fields(platter, load))
         return to_draft(self._settings, at, body)
 
     def _scan(self, scan: Scan, observation: Observation) -> Draft:

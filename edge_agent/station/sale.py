@@ -18,6 +18,7 @@ from edge_agent.records.money import PricePer, amount_of_mass, fen
 from edge_agent.station.base import (
     Outcome,
     Platter,
+    Platters,
     Refused,
     Settings,
     View,
@@ -44,19 +45,19 @@ class SaleStation:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._platter = Platter(settings)
+        self._platters = Platters(settings)
         self._goods: Goods | None = None
 
     @property
     def view(self) -> View:
         """How the station stands, with the chosen goods."""
-        goods = self._goods
+        goods, platter = self._goods, self._platters.in_use
         return weight_view(
             self._settings,
-            self._platter,
+            platter,
             goods_code=goods.code if goods else None,
             goods_name=goods.name if goods else None,
-            can_confirm=goods is not None and self._platter.cycle.load is not None,
+            can_confirm=goods is not None and platter.cycle.load is not None,
         )
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
@@ -64,7 +65,7 @@ class SaleStation:
         if isinstance(observation.event, Scan):
             self._goods = Goods(code=clean_text(observation.event.text)[0])
         else:
-            self._platter.observe(observation)
+            self._platters.observe(observation)
         if self._settings.auto_confirm and isinstance(observation.event, Scan | Reading):
             return self._sell(observation.at, operator=None).drafts
         return ()
@@ -101,13 +102,13 @@ class SaleStation:
             return Outcome(refused=Refused(code="no-goods"))
         if goods.price_per == "each":
             return self._sell_pieces(at, goods, operator, 1 if qty is None else qty)
-        cycle = self._platter.cycle
-        load = cycle.take_by_hand() if by_hand else cycle.take()
+        platter = self._platters.in_use
+        load = platter.cycle.take_by_hand() if by_hand else platter.cycle.take()
         if load is None:
-            return Outcome(refused=Refused(code=self._why_not()))
+            return Outcome(refused=Refused(code=_why_not(platter)))
         self._goods = None
-        fields = weighed_fields(self._platter, load)
-        amounts = self._amounts(goods, fields["net_mg"], load)
+        fields = weighed_fields(platter, load)
+        amounts = _amounts(goods, fields["net_mg"], load, platter.reading)
         body = Sale(
             **common(self._settings, at, operator=operator),
             **fields,
@@ -139,36 +140,37 @@ class SaleStation:
         )
         return Outcome(drafts=(to_draft(self._settings, at, body),))
 
-    def _amounts(self, goods: Goods, net_mg: int, load: Load) -> dict[str, Any]:
-        """Price and amount of a line. The scale's own amount is the amount; ours is only its stand-in.
 
-        The scale's amount is for all that lies on it, so for goods added to others it says nothing.
-        """
-        reading = self._platter.reading
-        price, per = goods.price_fen, goods.price_per
-        if price is None and reading is not None and reading.unit_price is not None:
-            price = fen(reading.unit_price)
-        amount, source = None, None
-        if reading is not None and reading.amount is not None and not load.base_mg:
-            amount, source = fen(reading.amount), "device"
-        elif price is not None and per != "each":
-            amount, source = amount_of_mass(net_mg, price, per), "agent"
-        return {
-            "price_fen": price,
-            "price_per": None if price is None else per,
-            "amount_raw_fen": amount,
-            "amount_fen": amount,
-            "amount_source": source,
-        }
+def _amounts(goods: Goods, net_mg: int, load: Load, reading: Reading | None) -> dict[str, Any]:
+    """Price and amount of a line. The scale's own amount is the amount; ours is only its stand-in.
 
-    def _why_not(self) -> str:
-        state = self._platter.state
-        if state in ("overload", "underload", "disconnected", "stale", "bad-data", "waiting", "loaded-at-start"):
-            return state
-        match self._platter.cycle.phase:
-            case Phase.CAPTURED | Phase.UNLOADING:
-                return "already-sold"
-            case Phase.LOADING:
-                return "not-stable"
-            case _:
-                return "no-load"
+    The scale's amount is for all that lies on it, so for goods added to others it says nothing.
+    """
+    price, per = goods.price_fen, goods.price_per
+    if price is None and reading is not None and reading.unit_price is not None:
+        price = fen(reading.unit_price)
+    amount, source = None, None
+    if reading is not None and reading.amount is not None and not load.base_mg:
+        amount, source = fen(reading.amount), "device"
+    elif price is not None and per != "each":
+        amount, source = amount_of_mass(net_mg, price, per), "agent"
+    return {
+        "price_fen": price,
+        "price_per": None if price is None else per,
+        "amount_raw_fen": amount,
+        "amount_fen": amount,
+        "amount_source": source,
+    }
+
+
+def _why_not(platter: Platter) -> str:
+    state = platter.state
+    if state in ("overload", "underload", "disconnected", "stale", "bad-data", "waiting", "loaded-at-start"):
+        return state
+    match platter.cycle.phase:
+        case Phase.CAPTURED | Phase.UNLOADING:
+            return "already-sold"
+        case Phase.LOADING:
+            return "not-stable"
+        case _:
+            return "no-load"

@@ -20,7 +20,7 @@ from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
 from edge_agent.store.lock import Lock
 from edge_agent.store.notes import Notes
 from edge_agent.store.outbox import Outbox
-from edge_agent.store.reading import LAST_ROW, Reader, head_of
+from edge_agent.store.reading import LAST_ROW, SALVAGED_LEFT, Reader, head_of
 from edge_agent.store.retention import Reserve, Retention, load_anchor
 from edge_agent.store.salvage import last_known
 from edge_agent.store.salvaged import SalvagedRecords, done_key
@@ -75,7 +75,9 @@ class Store:
         )
         done = {key for (key,) in connection.execute("SELECT key FROM meta WHERE value = 'done'")}
         self.salvaged = SalvagedRecords(
-            self._reader, [file for file in damage.aside_files(path) if done_key(file) not in done]
+            self._reader,
+            [file for file in damage.aside_files(path) if done_key(file) not in done],
+            left=connection.execute(SALVAGED_LEFT).fetchone()[0],
         )
         self._committer = Committer(
             path=path,
@@ -100,11 +102,13 @@ class Store:
         zone: tzinfo,
         limits: Limits | None = None,
         pulse: Callable[[], None] = _no_pulse,
+        on_kept: Listener | None = None,
     ) -> Store:
         """Open the store, or make it; returns when it has proved that it keeps what is written.
 
         `source` is the CloudEvents source of every record, `zone` the time zone of the chain's first record.
-        `pulse` is called at least once a second by the committer for as long as it gets on.
+        `pulse` is called at least once a second by the committer for as long as it gets on. `on_kept` is as for
+        the method of that name, and hears of a new chain's first record too.
         A damaged file is set aside, a new chain begins that names the old one, and what can be read of the old file
         is brought in little by little (`salvaged`).
         Raises `StoreBusy` where another process has the store, and `StoreUnusable` where the proof fails.
@@ -132,6 +136,8 @@ class Store:
 
             store = _load_or_set_aside(path, limits, load)
             undo.pop_all()
+        if on_kept is not None:
+            store.on_kept(on_kept)
         store._begin(source, zone)
         return store
 

@@ -187,10 +187,9 @@ def test_sigterm_ends_it_within_five_seconds_and_keeps_what_was_observed(world: 
     world.weigh_until(200)
     start = time.monotonic()
     assert world.agent.terminate() == 0
-    # Not a speed test: five seconds is what the service manager is promised.
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 5  # not a speed test: this is what the service manager is promised
     assert world.agent.count("agent.stopped") == 1
-    assert max(world.agent.kept().values()) == world.agent.head()
+    assert sorted(world.agent.kept().values()) == list(range(1, world.agent.head() + 1))
 
 
 def test_a_second_agent_on_the_same_store_is_refused(world: World) -> None:
@@ -210,7 +209,7 @@ def test_a_second_agent_on_the_same_store_is_refused(world: World) -> None:
 def test_sigstop_of_the_broker_is_noticed_and_survived(world: World) -> None:
     world.agent.start()
     world.weigh_until(100)
-    process = world.broker._process
+    process = world.broker.process
     process.send_signal(signal.SIGSTOP)
     world.weigh_until(400)
     time.sleep(world.progress_timeout + 2)

@@ -265,3 +265,16 @@ def test_the_terminal_keeps_no_line_discipline(terminal: Callable[[str], Any]) -
     assert not attributes[3] & (termios.ECHO | termios.ICANON | termios.ISIG)
     assert not attributes[0] & (termios.ICRNL | termios.IXON)
     port.close()
+
+
+def test_a_file_of_vectors_can_be_played(tmp_path: Path) -> None:
+    file = tmp_path / "new-scale.toml"
+    file.write_text('driver = "new-scale"\n[[vectors]]\nhex = "3130"\n[[vectors]]\nhex = "3131"\n')
+    capture = read_capture(file, driver="new-scale")
+    assert [chunk.data for chunk in capture.chunks] == [b"10", b"11"]
+    assert capture.driver == "new-scale"
+    with pytest.raises(ValueError, match="nothing to play for other"):
+        read_capture(file, driver="other")
+    file.write_text("driver = ")
+    with pytest.raises(ValueError, match=r"new-scale\.toml"):
+        read_capture(file)

@@ -36,7 +36,12 @@ class Place:
             stable_readings=2,
             additions=mode == "sale",
         )
-        settings: dict[str, Any] = {"operator": "03", "party": "3706025690012", "units": {"s": "kg"}}
+        settings: dict[str, Any] = {
+            "operator": "03",
+            "party": "3706025690012",
+            "units": {"s": "kg"},
+            "scales": ("s", "t"),
+        }
         self.station: Station = make_station(
             Settings(id="A12", mode=mode, zone=ZoneInfo("Asia/Shanghai"), rules=rules, **(settings | changes))
         )
@@ -77,6 +82,38 @@ def log(instants: Callable[[], Instant]) -> Place:
 @pytest.fixture
 def sale(instants: Callable[[], Instant]) -> Place:
     return Place("sale", instants)
+
+
+def reading(text: str) -> Reading:
+    return Reading(weight=text, unit="kg", raw=text.encode(), stability="stable")
+
+
+def test_two_scales_of_a_station_never_mix(log: Place) -> None:
+    for left, right in (
+        ("0.000", "7.000"),
+        ("1.500", "7.000"),
+        ("1.500", "0.000"),
+        ("1.500", "2.000"),
+        ("0.000", "2.000"),
+    ):
+        log.see(reading(left), "s").see(reading(right), "t")
+    assert [(r["device"], r["indication"]) for r in log.records] == [("s", "1.500"), ("t", "2.000")]
+
+
+def test_a_sale_is_of_the_scale_that_has_a_load(sale: Place) -> None:
+    for text in ("0.000", "0.000"):
+        sale.see(reading(text), "s").see(reading(text), "t")
+    for _ in range(2):
+        sale.see(reading("2.000"), "t").see(reading("0.000"), "s")
+    sale.scan("x")
+    assert sale.station.view.weight == "2.000"
+    assert sale.tell("confirm") is None
+    assert sale.records[0]["device"] == "t"
+
+
+def test_a_scanner_that_is_lost_is_no_scale_that_is_lost(log: Place) -> None:
+    log.weigh("0.000", "0.000").see(StateChange(state=DeviceState.LOST, reason="unplugged"), "c")
+    assert log.station.view.state == "empty"
 
 
 def test_every_mode_can_be_made(instants: Callable[[], Instant]) -> None:
