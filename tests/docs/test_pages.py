@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from edge_agent.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -36,5 +37,5 @@ def test_every_command_of_the_readme_exists() -> None:
 def test_every_make_target_of_the_pages_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
-        for target in re.findall(r"`?make ([a-z-]+)", page.read_text()):
+        for target in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text(), re.M):
             assert re.search(rf"^{target}:", makefile, re.M), target
