@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +21,17 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
+from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
+from edge_agent.corrector import Corrector
 from edge_agent.driver import Session
 from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
 from edge_agent.model import Command
+from edge_agent.records.corrections import Refused
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.station import MODES, Settings, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
@@ -50,6 +54,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
+    problems += _check_codes(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -63,6 +68,18 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
     ]
 
 
+def _check_codes(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for station in config.station:
+        try:
+            profile_from_mapping(station.codes)
+        except ValueError as problem:
+            problems.append(
+                Problem(file, f"station[{station.id}].codes", str(problem), "see docs/reference/codes.md, Profile")
+            )
+    return problems
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -73,6 +90,7 @@ class Agent:
         self._health = Health()
         self._log = structlog.get_logger()
         self._store: Store | None = None
+        self._corrector: Corrector | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
@@ -98,6 +116,7 @@ class Agent:
             on_kept=kept_log,
         )
         self._store = store
+        self._corrector = Corrector(store, config.gateway.zone)
         self._stops.append(("store", 1.0, store.stop))
         for key in config.unused:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
@@ -305,6 +324,18 @@ class Agent:
         """Send quarantined records again as they are; returns how many."""
         return self.store.outbox().requeue(sequences)
 
+    def correct(
+        self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
+    ) -> CommandResult:
+        """Void, amend or return a kept record; returns after the correction is committed."""
+        if self._corrector is None:
+            raise RuntimeError("the agent has not been started")
+        try:
+            kept = self._corrector.correct(kind, record, reason=reason, operator=operator, details=details)
+        except Refused as refused:
+            return CommandResult(refused=refused.code, kept=(), reason=str(refused))
+        return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
     def _one_line(self) -> str:
         if self._store is None:
             return "starting"
@@ -348,7 +379,17 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         operator=section.operator,
         scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
         units={device.id: device.unit for device in mine if device.unit is not None},
+        role=section.role,
+        codes=_code_profile(section.codes),
+        round_off=rules.round_off,
+        min_capacity_mg=rules.min_capacity,
     )
+
+
+def _code_profile(settings: Mapping[str, Any]) -> CodeProfile:
+    """What decides about codes at a station. The year places two-digit years; a box whose clock was lost has none."""
+    year = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC).year
+    return profile_from_mapping({"this_year": max(year, DEFAULT_PROFILE.this_year), "name": "station", **settings})
 
 
 def link_settings(config: Config) -> LinkSettings:
