@@ -69,7 +69,7 @@ class SoakReport:
 
     def __init__(self, page: Path, root: Path) -> None:
         self._page = page
-        self._root = root
+        self._at = _commit(root)
         self._tried: dict[str, str] = {}
         self._everything = False
         self._results: dict[str, Result] = {}
@@ -91,7 +91,7 @@ class SoakReport:
             seconds=report.duration,
             outcome=report.outcome,
             date=time.strftime("%Y-%m-%d"),
-            at=self._commit(),
+            at=self._at,
         )
 
     def pytest_sessionfinish(self) -> None:
@@ -101,10 +101,11 @@ class SoakReport:
             text = merged(self._page.read_text(encoding="utf-8"), self._results.values(), existing)
             self._page.write_text(text, encoding="utf-8")
 
-    def _commit(self) -> str:
-        command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-        told = subprocess.run(command, capture_output=True, text=True, cwd=self._root, check=False)
-        return told.stdout.strip() or "-"
+
+def _commit(root: Path) -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    return told.stdout.strip() or "-"
 
 
 def _short(nodeid: str) -> str:
