@@ -1,22 +1,37 @@
-"""Shared by all tests: the soak switch, and times that are made up instead of waited for."""
+"""Shared by all tests: the switches of the long runs, and times that are made up instead of waited for."""
 
 from __future__ import annotations
 
 import itertools
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from soak_report import SoakReport
 
 from edge_agent.model import Instant
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="run the long fault and fuzz runs too")
+    parser.addoption("--results", type=Path, help="write what the long runs found into this page")
+    parser.addoption("--fuzz-seconds", type=float, default=600.0, help="the longest that one fuzz run may take")
+    parser.addoption("--fuzz-seed", default="", help="repeat a fuzz run; by default each is another one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    page = config.getoption("--results")
+    if page is not None:
+        config.pluginmanager.register(SoakReport(page, config.rootpath))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without --soak the long runs are not collected at all: they are another target, not skipped tests."""
+    for item in items:
+        mark = item.get_closest_marker("soak")
+        if mark is not None and not mark.args:
+            raise pytest.UsageError(f"{item.nodeid}: the mark soak says what is tried")
     if config.getoption("--soak"):
         return
     chosen = [item for item in items if item.get_closest_marker("soak") is None]

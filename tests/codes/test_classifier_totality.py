@@ -51,9 +51,10 @@ def test_hostile_texts(hostile_texts: Draw) -> None:
     check_total(hostile_texts(10_000, 20260101), 1)
 
 
-@pytest.mark.soak
-def test_a_million_hostile_texts(hostile_texts: Draw) -> None:
+@pytest.mark.soak("hostile texts into the code classifier")
+def test_a_million_hostile_texts(hostile_texts: Draw, record_property: Callable[[str, object], None]) -> None:
     check_total(hostile_texts(1_000_000, 20260102), 2)
+    record_property("count", "1,000,000 texts")
 
 
 def test_hostile_tags() -> None:

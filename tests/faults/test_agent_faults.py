@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 World = Any
+RecordProperty = Callable[[str, object], None]
 
 
 def kill_the_agent(world: World, kills: int, seed: int) -> None:
@@ -40,10 +41,11 @@ def test_kill_9_of_the_agent_at_random_moments(world: World) -> None:
     kill_the_agent(world, kills=10, seed=20261123)
 
 
-@pytest.mark.soak
+@pytest.mark.soak("kill -9 of the whole agent at random moments, 200 weighings a second")
 @pytest.mark.timeout(3600)
-def test_kill_9_of_the_agent_two_hundred_times(world: World) -> None:
+def test_kill_9_of_the_agent_two_hundred_times(world: World, record_property: RecordProperty) -> None:
     kill_the_agent(world, kills=200, seed=7)
+    record_property("count", f"200 kills, {world.agent.head():,} records")
 
 
 def test_the_broker_is_killed_and_restarted_without_persistence_twenty_times(world: World) -> None:
@@ -97,13 +99,14 @@ def test_a_city_that_is_silent_for_a_while(make_world: Callable[..., World]) -> 
     assert world.city.stats.duplicates > 0, "nothing was sent again: the silence was not felt"
 
 
-@pytest.mark.soak
-def test_a_city_that_is_silent_for_a_minute(make_world: Callable[..., World]) -> None:
+@pytest.mark.soak("a platform that stores and gives no verdict for a minute")
+def test_a_city_that_is_silent_for_a_minute(make_world: Callable[..., World], record_property: RecordProperty) -> None:
     world = make_world(silent=60.0)
     world.agent.start()
     world.weigh_until(4_000)
     world.everything_arrives(extra=60.0)
     assert world.city.stats.duplicates > 0
+    record_property("count", f"60 s, {world.agent.head():,} records, {world.city.stats.duplicates:,} sent again")
 
 
 def test_a_slow_city(make_world: Callable[..., World]) -> None:

@@ -45,8 +45,16 @@ def hammer(path: Path, seconds: float) -> list[str]:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("cuts", [6, pytest.param(200, marks=pytest.mark.soak)])
-def test_every_resolved_ticket_is_kept(cuts: int, path: Path, open_store: Any, check_chain: CheckChain) -> None:
+@pytest.mark.parametrize(
+    "cuts", [6, pytest.param(200, marks=pytest.mark.soak("kill -9 of a process that writes to the store flat out"))]
+)
+def test_every_resolved_ticket_is_kept(
+    cuts: int,
+    path: Path,
+    open_store: Any,
+    check_chain: CheckChain,
+    record_property: Callable[[str, object], None],
+) -> None:
     chance = random.Random(7)
     promised: dict[int, tuple[str, str]] = {}
     for cut in range(1, cuts + 1):
@@ -61,6 +69,7 @@ def test_every_resolved_ticket_is_kept(cuts: int, path: Path, open_store: Any, c
             event = events[sequence - 1]
             assert (event["hash"], event["id"]) == (value, identity), f"record {sequence} was promised and is not there"
     assert len(promised) > cuts * 5
+    record_property("count", f"{cuts} kills, {len(promised):,} tickets")
     store: Store = open_store()
     counts = store.outbox().counts()
     assert counts.kept == len(check_chain(path)) == counts.delivered + counts.pending
