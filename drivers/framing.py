@@ -106,13 +106,13 @@ def _reject(size: int, reason: str) -> Cut:
     return Cut(size=size, reason=reason, lost=True)
 
 
-def _to_next_start(data: bytes, at: int, size: int, start: bytes) -> int:
+def _to_next_start(data: bytes, at: int, size: int, *starts: bytes) -> int:
     """How much of a failed piece to give up: up to a start mark inside it, even one that is only begun."""
-    inner = data.find(start, at + 1, at + size)
-    if inner >= 0:
-        return inner - at
-    for begun in range(min(len(start) - 1, size - 1), 0, -1):
-        if data.startswith(start[:begun], at + size - begun):
+    inner = [found for start in starts if (found := data.find(start, at + 1, at + size)) >= 0]
+    if inner:
+        return min(inner) - at
+    for begun in range(min(max(map(len, starts)) - 1, size - 1), 0, -1):
+        if data.startswith(tuple(start[:begun] for start in starts if len(start) > begun), at + size - begun):
             return size - begun
     return size
 
@@ -121,13 +121,13 @@ NOISE_LIMIT: Final = 256
 """So many bytes between frames are rejected as one piece: garbage at full speed must not become a flood of events."""
 
 
-def _noise(data: bytes, at: int, *, start: re.Pattern[bytes], mark: bytes, final: bool) -> Cut | None:
+def _noise(data: bytes, at: int, *marks: bytes, start: re.Pattern[bytes], final: bool) -> Cut | None:
     """Cut what stands before the next opening; called where none stands at `at`."""
     found = start.search(data, at, at + NOISE_LIMIT)
     if found:
         return _reject(found.start() - at, "noise")
     if len(data) - at >= NOISE_LIMIT:
-        return _reject(_to_next_start(data, at, NOISE_LIMIT, mark), "noise")
+        return _reject(_to_next_start(data, at, NOISE_LIMIT, *marks), "noise")
     return _reject(len(data) - at, "noise") if final else None
 
 
@@ -156,7 +156,7 @@ class Marked:
         if data[at] in self.singles:
             return Cut(size=1, body=data[at : at + 1])
         if not data.startswith(self.start, at):
-            return _noise(data, at, start=self._opening, mark=self.start, final=final)
+            return _noise(data, at, self.start, start=self._opening, final=final)
         inner = data.find(self.start, at + 1, at + self.limit)
         end = data.find(self.end, at + len(self.start), at + self.limit)
         if end >= 0 and not 0 <= inner < end:
@@ -227,25 +227,29 @@ Check = Callable[[bytes], bool]
 class Fixed:
     """A start mark, then `length` bytes in all, whose `check` must hold (its checksum, its end mark).
 
-    The start mark may stand inside the frame too: a frame whose check fails is given up only as far as the
-    next start mark in it.
+    `start` may list several marks. A mark may stand inside the frame too: a frame whose check fails is given up
+    for `reason`, only as far as the next start mark in it.
     """
 
-    start: bytes
+    start: bytes | tuple[bytes, ...]
     length: int
     check: Check
+    reason: str = "checksum"
+    _starts: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     _opening: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.start or self.length <= len(self.start):
+        starts = (self.start,) if isinstance(self.start, bytes) else self.start
+        if not starts or not all(0 < len(start) < self.length for start in starts):
             raise ValueError("a fixed frame needs a start mark and more bytes than it")
-        object.__setattr__(self, "_opening", re.compile(re.escape(self.start)))
+        object.__setattr__(self, "_starts", starts)
+        object.__setattr__(self, "_opening", re.compile(b"|".join(map(re.escape, starts))))
 
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
-        if not data.startswith(self.start, at):
-            return _noise(data, at, start=self._opening, mark=self.start, final=final)
-        return _sized(data, at, self.length, self.start, self.check, final=final)
+        if not data.startswith(self._starts, at):
+            return _noise(data, at, *self._starts, start=self._opening, final=final)
+        return _sized(data, at, self.length, self._starts, self.check, self.reason, final=final)
 
 
 @dataclass(frozen=True)
@@ -270,22 +274,24 @@ class LengthPrefixed:
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
         if not data.startswith(self.start, at):
-            return _noise(data, at, start=self._opening, mark=self.start, final=final)
+            return _noise(data, at, self.start, start=self._opening, final=final)
         if len(data) - at < self.header:
             return _reject(_to_next_start(data, at, len(data) - at, self.start), "truncated") if final else None
         total = self.total(data[at : at + self.header])
         if total is None or not self.header <= total <= self.limit:
             return _reject(_to_next_start(data, at, self.header, self.start), "malformed")
-        return _sized(data, at, total, self.start, self.check, final=final)
+        return _sized(data, at, total, (self.start,), self.check, "checksum", final=final)
 
 
-def _sized(data: bytes, at: int, size: int, start: bytes, check: Check, *, final: bool) -> Cut | None:
+def _sized(
+    data: bytes, at: int, size: int, starts: tuple[bytes, ...], check: Check, reason: str, *, final: bool
+) -> Cut | None:
     if len(data) - at < size:
-        return _reject(_to_next_start(data, at, len(data) - at, start), "truncated") if final else None
+        return _reject(_to_next_start(data, at, len(data) - at, *starts), "truncated") if final else None
     raw = data[at : at + size]
     if check(raw):
         return Cut(size=size, body=raw)
-    return _reject(_to_next_start(data, at, size, start), "checksum")
+    return _reject(_to_next_start(data, at, size, *starts), reason)
 
 
 class GapBuffer:

@@ -20,7 +20,7 @@ guessed: a wrong weight is the worst failure there is.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -48,8 +48,13 @@ class Form:
     """One shape of a frame with a weight.
 
     `pattern` must match the whole body. The constants hold for each frame of this form that has no group of
-    that name. `may_be_tail` marks a form that the tail of a longer one looks like: it counts only behind an
-    end mark, or where it is the whole stream.
+    that name; `decimals` goes before the dialect's.
+
+    `may_be_tail` marks a form that the tail of a longer one looks like: it counts only behind an end mark, or
+    where it is the whole stream. `only_after_end` marks one in which nothing tells where it begins: it counts
+    only behind an end mark. `whole` says that the pattern fixes every column: what fits it lacks nothing, even
+    where the stream ends without the terminator. `backwards` says that the weight is written from its last
+    character to its first.
     """
 
     pattern: re.Pattern[bytes]
@@ -57,12 +62,19 @@ class Form:
     basis: Basis | None = None
     condition: Range = "ok"
     unit: str | None = None
+    decimals: int | None = None
     may_be_tail: bool = False
+    only_after_end: bool = False
+    whole: bool = False
+    backwards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One shape of a frame without a weight: out of range, or a status with its meaning in words."""
+    """One shape of a frame without a weight: out of range, or a status with its meaning in words.
+
+    A pattern with the groups `checked` and `check` has the dialect's checksum verified.
+    """
 
     pattern: re.Pattern[bytes]
     means: Literal["overload", "underload", "ack", "busy", "error", "heartbeat", "other"]
@@ -83,8 +95,10 @@ class Dialect:
 
     The maps hold the texts as sent (upper case where `any_case` is set). `units` maps a text to None where
     it is known and no unit of ours: such a frame is rejected, and a shorter text is not taken for it. `decimals`
-    is the fixed number of decimals where frames carry digits without a point; `decimal_marks` lists the
-    characters that may stand for the point.
+    is the fixed number of decimals where frames carry digits without a point, `price_decimals` the same for
+    price and amount; `decimal_marks` lists the characters that may stand for the point, `ignored` those between
+    the digits that do not change the value. `gross_apart` is by how many units of the last place the gross
+    weight may differ from weight + tare, because each is rounded by itself.
     """
 
     framing: Framing
@@ -96,11 +110,36 @@ class Dialect:
     condition: Mapping[str, Range] = field(default_factory=_empty)
     checksum: str | None = None
     decimals: int | None = None
+    price_decimals: int | None = None
     decimal_marks: str = "."
+    ignored: str = ""
+    gross_apart: int = 0
     any_case: bool = False
     poll: Poll | None = None
     commands: Mapping[str, bytes] = field(default_factory=_empty)
 
+
+COMMON_UNITS: Final[Mapping[str, str | None]] = MappingProxyType(
+    {
+        "KG": "kg",
+        "G": "g",
+        "MG": "mg",
+        "T": "t",
+        "LB": "lb",
+        "OZ": "oz",
+        "OZT": None,
+        "CT": "ct",
+        "GN": "GN",
+        "DWT": None,
+        "PCS": "pcs",
+        "PC": "pcs",
+        "%": "%",
+    }
+)
+"""Unit texts that mean the same on nearly all makers' scales; for dialects with `any_case`."""
+
+SIGNED: Final = rb" *(?P<sign>[+-]?) *(?P<weight>[0-9]+(?:\.[0-9]+)?)"
+"""The groups `sign` and `weight` of a right-aligned number, its sign attached or at the left of its columns."""
 
 _NUMBERS: Final = frozenset({"weight", "tare", "gross", "price", "amount"})
 GROUPS: Final = _NUMBERS | {"sign", "decimals", "unit", "stability", "basis", "condition", "checked", "check"}
@@ -151,6 +190,43 @@ class ScaleCodec:
         return [decode(self._dialect, piece) for piece in self._frames.finish()]
 
 
+class FrameCodec:
+    """Reads frames whose fields are bits and not letters: `read` tells what one says, or raises `Refused`."""
+
+    deadline: float | None = None
+
+    def __init__(
+        self, framing: Framing, read: Callable[[Frame], DeviceEvent], commands: Mapping[str, bytes] | None = None
+    ) -> None:
+        self._frames = FrameBuffer(framing)
+        self._read = read
+        self._commands = commands or {}
+
+    def feed(self, data: bytes, now: float) -> list[CodecOutput]:
+        """See `Codec.feed`."""
+        return [self._decode(piece) for piece in self._frames.feed(data)]
+
+    def tick(self, now: float) -> list[CodecOutput]:
+        """See `Codec.tick`: nothing is ever due."""
+        return []
+
+    def command(self, name: str, now: float) -> list[CodecOutput]:
+        """See `Codec.command`."""
+        return [Send(data=command_bytes(self._commands, name))]
+
+    def close(self, now: float) -> list[CodecOutput]:
+        """See `Codec.close`."""
+        return [self._decode(piece) for piece in self._frames.finish()]
+
+    def _decode(self, piece: Frame | Rejected) -> DeviceEvent:
+        if isinstance(piece, Rejected):
+            return piece
+        try:
+            return self._read(piece)
+        except Refused as refused:
+            return Rejected(reason=str(refused), raw=piece.raw)
+
+
 def command_bytes(commands: Mapping[str, bytes], name: str) -> bytes:
     """Look up what a command writes; raises ValueError with the names that there are."""
     if name not in commands:
@@ -164,7 +240,10 @@ def decode(dialect: Dialect, piece: Frame | Rejected) -> DeviceEvent:
     if isinstance(piece, Rejected):
         return piece
     for state in dialect.states:
-        if state.pattern.fullmatch(piece.body):
+        told = state.pattern.fullmatch(piece.body)
+        if told:
+            if "check" in state.pattern.groupindex and not _checksum_holds(dialect, told):
+                return Rejected(reason="checksum", raw=piece.raw)
             if state.means == "overload" or state.means == "underload":
                 return Reading(weight=None, condition=state.means, raw=piece.raw)
             return Status(status=state.means, detail=state.detail, raw=piece.raw)
@@ -183,10 +262,13 @@ def _unfinished(frame: Frame) -> str:
 
 
 def _read(dialect: Dialect, form: Form, match: re.Match[bytes], frame: Frame) -> Reading:
+    if form.only_after_end and frame.opened != "end":
+        raise Refused("truncated")
     if form.may_be_tail and frame.opened != "end" and (frame.opened, frame.closed) != ("stream", "stream"):
         raise Refused("truncated")
     groups = {name: None if text is None else text.decode("latin-1") for name, text in match.groupdict().items()}
-    _verify_checksum(dialect, match)
+    if dialect.checksum is not None and not _checksum_holds(dialect, match):
+        raise Refused("checksum")
     sign = "-" if (groups.get("sign") or "").strip() == "-" else ""
     condition = _lookup(dialect, groups, "condition", dialect.condition, form.condition) or "ok"
     if condition != "ok":
@@ -194,38 +276,40 @@ def _read(dialect: Dialect, form: Form, match: re.Match[bytes], frame: Frame) ->
             condition = "underload" if sign else "overload"
         return Reading(weight=None, condition=condition, raw=frame.raw)
     unit = _unit(dialect, form, groups, frame)
-    if frame.closed == "stream" and max((match.end(name) for name in _NUMBERS & groups.keys()), default=-1) == len(
-        frame.body
-    ):
-        raise Refused("truncated")  # more digits may have been on their way
+    if frame.closed == "stream" and not form.whole:
+        last = max((match.end(name) for name in _NUMBERS & groups.keys()), default=-1)
+        if last == len(frame.body):
+            raise Refused("truncated")  # more digits may have been on their way
     told = groups.get("decimals")
-    decimals = int(told) if told else dialect.decimals
-    if unit == "lb:oz":
-        weight = _pounds_and_ounces(sign, groups.get("weight"))
-    else:
-        weight = _number(dialect, sign, groups.get("weight"), decimals)
+    decimals = int(told) if told else dialect.decimals if form.decimals is None else form.decimals
+    digits = groups.get("weight")
+    if digits is not None and form.backwards:
+        digits = digits[::-1]
+    weight = _pounds_and_ounces(sign, digits) if unit == "lb:oz" else _number(dialect, sign, digits, decimals)
     tare = _number(dialect, "", groups["tare"], decimals) if groups.get("tare") else None
     if groups.get("gross"):
         gross = _number(dialect, "", groups["gross"], decimals)
-        if Decimal(gross) != Decimal(weight) + Decimal(tare or "0"):
+        apart = abs(Decimal(gross) - Decimal(weight) - Decimal(tare or "0"))
+        if apart > Decimal(dialect.gross_apart).scaleb(_exponent(weight)):
             raise Refused("inconsistent")
     return Reading(
         weight=weight,
         unit=unit,
         stability=_lookup(dialect, groups, "stability", dialect.stability, form.stability) or "unknown",
         basis=_lookup(dialect, groups, "basis", dialect.basis, form.basis),
-        unit_price=_price(groups.get("price")),
-        amount=_price(groups.get("amount")),
+        unit_price=_price(groups.get("price"), dialect.price_decimals),
+        amount=_price(groups.get("amount"), dialect.price_decimals),
         tare=tare,
         raw=frame.raw,
     )
 
 
-def _verify_checksum(dialect: Dialect, match: re.Match[bytes]) -> None:
-    if dialect.checksum is None:
-        return
-    if CHECKSUMS[dialect.checksum](match["checked"]) != match["check"]:
-        raise Refused("checksum")
+def _checksum_holds(dialect: Dialect, match: re.Match[bytes]) -> bool:
+    return dialect.checksum is not None and CHECKSUMS[dialect.checksum](match["checked"]) == match["check"]
+
+
+def _exponent(weight: str) -> int:
+    return -len(weight.partition(".")[2])
 
 
 def _lookup(
@@ -251,8 +335,10 @@ def _unit(dialect: Dialect, form: Form, groups: Mapping[str, str | None], frame:
     if unit is None:
         raise Refused("unknown-unit")
     key = text.upper() if dialect.any_case else text
-    if frame.closed == "stream" and any(
-        longer.startswith(key) and meaning != unit for longer, meaning in dialect.units.items()
+    if (
+        frame.closed == "stream"
+        and not form.whole
+        and any(longer.startswith(key) and meaning != unit for longer, meaning in dialect.units.items())
     ):
         raise Refused("truncated")  # `oz` may be the beginning of `ozt`
     return unit
@@ -264,6 +350,8 @@ def _number(dialect: Dialect, sign: str, text: str | None, decimals: int | None)
     text = text.strip()
     if text.startswith("-"):
         sign, text = "-", text[1:]
+    for character in dialect.ignored:
+        text = text.replace(character, "")
     for mark in dialect.decimal_marks:
         text = text.replace(mark, ".")
     return displayed(sign, text, decimals)
@@ -280,8 +368,8 @@ def _pounds_and_ounces(sign: str, text: str | None) -> str:
     return f"-{match[2]}" if minus else match[2]
 
 
-def _price(text: str | None) -> str | None:
-    return None if text is None else displayed("", text.strip(), None)
+def _price(text: str | None, decimals: int | None) -> str | None:
+    return None if text is None else displayed("", text.strip(), decimals)
 
 
 _PLAIN = re.compile(r"\d+(?:\.\d*)?")
@@ -318,16 +406,22 @@ def scale_driver(
     maturity: Maturity,
     line: Mapping[str, str],
     stale_after: float | None = None,
+    options: tuple[Option, ...] = (),
+    adapt: Callable[[Dialect, Mapping[str, Any]], Dialect] | None = None,
 ) -> DriverSpec:
-    """The driver of a dialect. What its frames tell, and whether it needs a unit, is read off the table."""
-    options: tuple[Option, ...] = ()
+    """The driver of a dialect. What its frames tell, and whether it needs a unit, is read off the table.
+
+    `options` are settings of the instrument that its frames do not tell; `adapt` writes them into the table.
+    """
+    defaults = {option.name: option.default for option in options}
     if dialect.poll:
-        options = poll_options(round(dialect.poll.after * 1000))
+        options = (*poll_options(round(dialect.poll.after * 1000)), *options)
 
     def make(settings: Mapping[str, Any]) -> Codec:
-        if dialect.poll is None or not settings.get("poll", True):
-            return ScaleCodec(dialect)
-        return ScaleCodec(dialect, poll_every=settings.get("poll_ms", dialect.poll.after * 1000) / 1000)
+        table = adapt(dialect, {**defaults, **settings}) if adapt else dialect
+        if table.poll is None or not settings.get("poll", True):
+            return ScaleCodec(table)
+        return ScaleCodec(table, poll_every=settings.get("poll_ms", table.poll.after * 1000) / 1000)
 
     tells = _tells(dialect)
     return DriverSpec(

@@ -153,7 +153,10 @@ def _dialect(top: _Table) -> Dialect:
         condition=top.meanings("condition", get_args(Range)),
         checksum=top.among("checksum", tuple(CHECKSUMS), None),
         decimals=top.take("decimals", int, None),
+        price_decimals=top.take("price_decimals", int, None),
         decimal_marks=top.take("decimal_marks", str, "."),
+        ignored=top.take("ignored", str, ""),
+        gross_apart=top.take("gross_apart", int, 0),
         any_case=top.take("any_case", bool, False),
         poll=_poll(poll) if poll._left else None,
         commands={name: commands.octets(name) for name in tuple(commands._left)},
@@ -196,7 +199,11 @@ def _form(table: _Table) -> Form:
         basis=table.among("basis", get_args(Basis), None),
         condition=table.among("condition", get_args(Range), "ok"),
         unit=table.among("unit", tuple(sorted(UNITS)), None),
+        decimals=table.take("decimals", int, None),
         may_be_tail=table.take("may_be_tail", bool, False),
+        only_after_end=table.take("only_after_end", bool, False),
+        whole=table.take("whole", bool, False),
+        backwards=table.take("backwards", bool, False),
     )
     table.done()
     return form

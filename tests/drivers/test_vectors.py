@@ -15,6 +15,12 @@ from edge_agent.driver import Codec, DriverSpec
 from edge_agent.model import Reading
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+ALL_CUTS = 60
+"""Up to so many bytes a vector is cut in two at every place; a longer one at so many."""
+
+TAIL_IS_A_FORMAT = {"sartorius-sbi", "digi-ds425"}
+"""Whose longer format ends with all of the shorter one: there a tail may give the same weight, and no other."""
+
 ORIGINS = {"capture", "manual", "test", "derived"}
 
 
@@ -29,9 +35,10 @@ def test_any_splitting_gives_the_same_events(vector: Any, listening: Callable[[A
     whole = play(listening(vector), [vector.data])
     data = vector.data
     assert play(listening(vector), [data[i : i + 1] for i in range(len(data))]) == whole
-    for at in range(1, min(len(data), 400)):
-        assert play(listening(vector), [data[:at], data[at:]]) == whole
     chance = random.Random(vector.id)
+    places = range(1, len(data))
+    for at in places if len(data) <= ALL_CUTS else chance.sample(places, ALL_CUTS):
+        assert play(listening(vector), [data[:at], data[at:]]) == whole
     for _ in range(20):
         cuts = sorted(chance.sample(range(len(data) + 1), min(len(data), chance.randint(1, 9))))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
@@ -50,6 +57,9 @@ def test_a_stream_that_begins_within_a_frame_gives_no_weight_from_it(
     for at in range(1, len(weight_frame.data)):
         tail = weight_frame.data[at:]
         weights = [e for e in play(listening(weight_frame), [tail]) if isinstance(e, Reading) and e.weight]
+        if weight_frame.driver in TAIL_IS_A_FORMAT:
+            (whole,) = play(listening(weight_frame), [weight_frame.data])
+            weights = [e for e in weights if (e.weight, e.unit) != (whole.weight, whole.unit)]
         assert not weights, (tail, weights)
 
 
@@ -64,7 +74,9 @@ def test_a_stream_that_ends_within_a_frame_gives_its_weight_or_none(
                 assert (event.weight, event.unit, event.condition) == (whole.weight, whole.unit, whole.condition)
 
 
-@pytest.mark.parametrize("driver", ["xk3190-continuous", "cas-poll", "toledo-continuous"])
+@pytest.mark.parametrize(
+    "driver", ["xk3190-continuous", "cas-poll", "toledo-continuous", "xk3190-command", "xk3190-a12e", "tisa"]
+)
 def test_no_single_flipped_bit_changes_a_weight(
     driver: str, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
 ) -> None:
@@ -81,15 +93,19 @@ def test_no_single_flipped_bit_changes_a_weight(
                 assert told in (None, (whole[0].weight, whole[0].unit, whole[0].stability, whole[0].basis))
 
 
-@pytest.mark.parametrize("driver", ["xk3190-continuous", "st-gs", "mt-sics", "cas-poll", "toledo-continuous"])
 def test_bytes_lost_between_two_frames_never_make_a_third_weight(
-    driver: str, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
+    spec: DriverSpec, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
 ) -> None:
     """The head of one frame runs into a later place of the next, as when a buffer overflows."""
+    if spec.kind != "scale" or "serial" not in spec.interfaces:
+        pytest.skip("no scale on a line: its messages come whole")
     frames = [
         v
-        for v in vectors_of(driver)
-        if len(v.events) == 1 and isinstance(play(listening(v), [v.data])[0], Reading) and len(v.data) < 40
+        for v in vectors_of(spec.id)
+        if not v.options
+        and len(v.events) == 1
+        and isinstance(play(listening(v), [v.data])[0], Reading)
+        and len(v.data) < 40
     ]
     for first in frames:
         for second in frames[:6]:

@@ -1,0 +1,48 @@
+"""Indicators that send a dollar sign and six digits.
+
+Source: captures of a truck scale, as known from public programs; no manual was found. 9600 8N1, continuous.
+
+    column  0123456
+            $000000␍       six digits from the high end, no sign, no point
+
+The option `decimals` says where the point would be. It tells no unit, no stability and no overload.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from drivers.framing import Lines
+from drivers.scale_codec import Dialect, Form, scale_driver
+from edge_agent.driver import Option
+
+DIALECT = Dialect(
+    framing=Lines(end=b"\r", limit=20, start=re.compile(rb"\$")),
+    forms=(Form(pattern=re.compile(rb"\$(?P<weight>[0-9]{6})"), whole=True),),
+    decimals=0,
+)
+
+
+def _adapt(dialect: Dialect, options: Mapping[str, Any]) -> Dialect:
+    return dataclasses.replace(dialect, decimals=options["decimals"])
+
+
+SPEC = scale_driver(
+    DIALECT,
+    id="dollar-6",
+    title="Dollar sign and six digits",
+    models=("Truck scale indicators",),
+    source="captures; no manual was found",
+    maturity="captured",
+    line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
+    stale_after=3.0,
+    options=(
+        Option(
+            name="decimals", type="integer", default=0, minimum=0, maximum=4, help="decimals that the display shows"
+        ),
+    ),
+    adapt=_adapt,
+)
