@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
+from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
@@ -50,6 +52,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
+    problems += _check_codes(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -61,6 +64,18 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_codes(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for station in config.station:
+        try:
+            profile_from_mapping(station.codes)
+        except ValueError as problem:
+            problems.append(
+                Problem(file, f"station[{station.id}].codes", str(problem), "see docs/reference/codes.md, Profile")
+            )
+    return problems
 
 
 class Agent:
@@ -346,7 +361,17 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         operator=section.operator,
         scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
         units={device.id: device.unit for device in mine if device.unit is not None},
+        role=section.role,
+        codes=_code_profile(section.codes),
+        round_off=rules.round_off,
+        min_capacity_mg=rules.min_capacity,
     )
+
+
+def _code_profile(settings: Mapping[str, Any]) -> CodeProfile:
+    """What decides about codes at a station. The year places two-digit years; a box whose clock was lost has none."""
+    year = datetime.fromtimestamp(clock.now().wall_ms / 1000, UTC).year
+    return profile_from_mapping({"this_year": max(year, DEFAULT_PROFILE.this_year), "name": "station", **settings})
 
 
 def link_settings(config: Config) -> LinkSettings:

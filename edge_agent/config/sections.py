@@ -208,6 +208,12 @@ class Rules(_Section):
     stable_readings: int = Field(2, ge=1, le=20, description="readings in a row that must agree before a capture")
     additions: bool | None = Field(None, description="goods added without return to zero; absent: as the mode has it")
     auto_confirm: bool = Field(False, description="sale: a stable load of chosen goods is a sale without confirmation")
+    round_off: Literal["none", "jiao", "yuan"] = Field(
+        "none", description="sale: what amounts are rounded off to, downward only (抹零)"
+    )
+    min_capacity: Mass | None = Field(
+        None, description="the scale's Min as its plate says; a lighter load is flagged below_min"
+    )
 
     @model_validator(mode="after")
     def _bands(self) -> Rules:
@@ -224,6 +230,13 @@ class Station(_Section):
     devices: tuple[str, ...] = Field(min_length=1, description="ids of its devices")
     party: str | None = Field(None, description="code of the responsible market participant")
     operator: str | None = Field(None, description="who works here when nobody has signed in")
+    role: Literal["goods", "party"] | None = Field(
+        None, description="what its scanners read, where that decides what a code is; absent: as the mode has it"
+    )
+    codes: dict[str, Any] = Field(
+        default_factory=dict,
+        description='what decides about codes here: labels = [{ prefix, layout, … }], separators = ["|"]',
+    )
     rules: Rules = Field(default_factory=lambda: Rules.model_validate({}))
 
     _tuple = field_validator("devices", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)

@@ -14,6 +14,8 @@ import orjson
 
 MAX_INTEGER: Final = 2**53 - 1
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_TEXT: Final = frozenset({str})
+_SCALARS: Final = frozenset({str, int, bool, type(None)})
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -33,13 +35,22 @@ def dumps(value: Any) -> bytes:
 
 
 def _allowed(value: Any) -> bool:
-    """Whether kinds and keys are those of a record; every record passes here, so it says no more than that."""
+    """Whether kinds and keys are those of a record; every record passes here, so it says no more than that.
+
+    Most of a record is one flat object of texts, integers and nulls: whole rows of values are looked at together.
+    """
     kind = type(value)
-    if kind is str or kind is int or value is None or kind is bool:
+    if kind is dict or isinstance(value, Mapping):
+        if not set(map(type, value)) <= _TEXT or not "".join(value).isascii():
+            return False
+        items = value.values()
+    elif kind is tuple or kind is list:
+        items = value
+    else:
+        return kind in _SCALARS
+    if set(map(type, items)) <= _SCALARS:
         return True
-    if isinstance(value, Mapping):
-        return all(type(key) is str and key.isascii() for key in value) and all(map(_allowed, value.values()))
-    return (kind is tuple or kind is list) and all(map(_allowed, value))
+    return all(map(_allowed, [item for item in items if type(item) not in _SCALARS]))
 
 
 def _explain(value: Any, path: str) -> None:

@@ -7,17 +7,25 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Protocol
 
+from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
 from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
 from edge_agent.records.bodies import Body, clock_facts
 from edge_agent.records.envelope import Draft, draft
+from edge_agent.records.flags import Flag
+from edge_agent.records.money import Quote, RoundOff
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a station has to know. `scales` are its devices that weigh; `units` names the unit of each device whose
-    frames carry none."""
+    """What a station has to know.
+
+    `scales` are its devices that weigh; `units` names the unit of each device whose frames carry none. `role` is what
+    its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
+    and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded off.
+    A load under `min_capacity_mg`, the Min on the scale's plate, is flagged.
+    """
 
     id: str
     mode: str
@@ -28,6 +36,11 @@ class Settings:
     operator: str | None = None
     scales: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
+    role: Role | None = None
+    codes: CodeProfile = DEFAULT_PROFILE
+    catalogue: Mapping[str, Quote] = field(default_factory=dict)
+    round_off: RoundOff = "none"
+    min_capacity_mg: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +174,7 @@ class Platters:
         return self._moved_last
 
 
-def weighed_fields(platter: Platter, load: Load) -> dict[str, Any]:
+def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str, Any]:
     """The fields of a weighed body that come from the scale: masses, indication, device, raw bytes and flags.
 
     Goods added to what was there before are weighed as the difference; what was there is their tare.
@@ -170,7 +183,7 @@ def weighed_fields(platter: Platter, load: Load) -> dict[str, Any]:
     assert platter.reading is not None
     assert platter.unit is not None
     reading = platter.reading
-    flags: list[str] = []
+    flags: list[Flag] = []
     gross = tare = None
     net = load.mass_mg
     tare_kind = None
@@ -188,6 +201,8 @@ def weighed_fields(platter: Platter, load: Load) -> dict[str, Any]:
         flags.append("basis_unknown")
     if load.after_start:
         flags.append("loaded_at_start")
+    if settings.min_capacity_mg is not None and load.mass_mg < settings.min_capacity_mg:
+        flags.append("below_min")
     return {
         "device": platter.observation.device,
         "driver": platter.observation.driver,

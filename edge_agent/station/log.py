@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_agent.clock import rfc3339
 from edge_agent.model import Command, Instant, Observation, Scan, TagRead
 from edge_agent.records.bodies import ScanBody, TagBody, Weighing
-from edge_agent.records.canonical import clean_text
 from edge_agent.records.envelope import Draft
 from edge_agent.station.base import (
     Outcome,
@@ -20,6 +20,7 @@ from edge_agent.station.base import (
     weighed_fields,
     weight_view,
 )
+from edge_agent.station.codes_seen import tag_fields, understand
 from edge_agent.station.weigh_cycle import Load
 
 
@@ -59,24 +60,24 @@ class LogStation:
         return Outcome(drafts=(self._weighing(platter, load, command.at, operator=command.operator),))
 
     def _weighing(self, platter: Platter, load: Load, at: Instant, operator: str | None = None) -> Draft:
-        body = Weighing(**common(self._settings, at, operator=operator), **weighed_fields(platter, load))
+        body = Weighing(
+            **common(self._settings, at, operator=operator), **weighed_fields(self._settings, platter, load)
+        )
         return to_draft(self._settings, at, body)
 
     def _scan(self, scan: Scan, observation: Observation) -> Draft:
-        text, replaced = clean_text(scan.text)
-        self._last_scan = text
+        seen = understand(scan, self._settings.role, self._settings.codes)
+        self._last_scan = seen.text
         body = ScanBody(
             **common(self._settings, observation.at),
             device=observation.device,
             driver=observation.driver,
-            text=text,
-            symbology=scan.symbology,
-            flags=("text_replaced",) if replaced or scan.lossy else (),
-            raw=scan.raw.hex(),
+            **seen.fields(),
         )
         return to_draft(self._settings, observation.at, body)
 
     def _tag(self, tag: TagRead, observation: Observation) -> Draft:
+        moment = rfc3339(observation.at.wall_ms, self._settings.zone)
         body = TagBody(
             **common(self._settings, observation.at),
             device=observation.device,
@@ -84,7 +85,10 @@ class LogStation:
             tag_id=tag.tag_id,
             kind=tag.kind,
             antenna=tag.antenna,
+            first=moment,
+            last=moment,
             rssi_dbm=tag.rssi_dbm,
             raw=tag.raw.hex(),
+            **tag_fields(tag),
         )
         return to_draft(self._settings, observation.at, body)

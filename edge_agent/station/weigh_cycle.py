@@ -149,13 +149,18 @@ class WeighCycle:
             self._capture(load.mass_mg)
         return load
 
-    def take_by_hand(self) -> Load | None:
-        """Take a steady load that was there when watching began; None unless that is so."""
+    def could_take_by_hand(self) -> Load | None:
+        """The steady load that was there when watching began; None unless that is so."""
         if self._phase is not Phase.LOADED_AT_START or not self._steady or self._run is None:
             return None
-        mass = self._run.newest
-        self._capture(mass)
-        return Load(mass_mg=mass, base_mg=0, after_start=True)
+        return Load(mass_mg=self._run.newest, base_mg=0, after_start=True)
+
+    def take_by_hand(self) -> Load | None:
+        """Take a steady load that was there when watching began; None unless that is so."""
+        load = self.could_take_by_hand()
+        if load is not None:
+            self._capture(load.mass_mg)
+        return load
 
     def _capture(self, mass: int) -> None:
         self._phase = Phase.CAPTURED
