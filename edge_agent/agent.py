@@ -25,11 +25,13 @@ from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
+from edge_agent.corrector import Corrector
 from edge_agent.driver import Session
 from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
 from edge_agent.model import Command
+from edge_agent.records.corrections import Refused
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.station import MODES, Settings, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
@@ -88,6 +90,7 @@ class Agent:
         self._health = Health()
         self._log = structlog.get_logger()
         self._store: Store | None = None
+        self._corrector: Corrector | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
@@ -113,6 +116,7 @@ class Agent:
             on_kept=kept_log,
         )
         self._store = store
+        self._corrector = Corrector(store, config.gateway.zone)
         self._stops.append(("store", 1.0, store.stop))
         for key in config.unused:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
@@ -317,6 +321,18 @@ class Agent:
     def requeue(self, sequences: list[int] | None) -> int:
         """Send quarantined records again as they are; returns how many."""
         return self.store.outbox().requeue(sequences)
+
+    def correct(
+        self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
+    ) -> CommandResult:
+        """Void, amend or return a kept record; returns after the correction is committed."""
+        if self._corrector is None:
+            raise RuntimeError("the agent has not been started")
+        try:
+            kept = self._corrector.correct(kind, record, reason=reason, operator=operator, details=details)
+        except Refused as refused:
+            return CommandResult(refused=refused.code, kept=(), reason=str(refused))
+        return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
     def _one_line(self) -> str:
         if self._store is None:

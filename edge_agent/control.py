@@ -94,6 +94,7 @@ class ControlServer:
             "watch": self._watch,
             "command": self._command,
             "requeue": self._requeue,
+            "correct": self._correct,
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -114,14 +115,30 @@ class ControlServer:
         yield {"ok": True, "requeued": self._agent.requeue(request.get("sequences"))}
 
     def _command(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        operator = request.get("operator")
+        if operator is not None and not (isinstance(operator, str) and operator):
+            yield _refusal("the operator is a text")
+            return
         try:
-            result = self._agent.command(
-                request["station"], request["name"], request.get("arguments", {}), request.get("operator")
-            )
+            result = self._agent.command(request["station"], request["name"], request.get("arguments", {}), operator)
         except KeyError as problem:
             yield _refusal(f"no station {problem}")
             return
         yield {"ok": result.refused is None, "refused": result.refused, "kept": result.kept}
+
+    def _correct(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        details = request.get("details", {})
+        if not isinstance(details, Mapping):
+            yield _refusal("details is an object")
+            return
+        result = self._agent.correct(
+            str(request["kind"]),
+            str(request["record"]),
+            reason=request.get("reason", ""),
+            operator=request.get("operator"),
+            details=details,
+        )
+        yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
 
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         device = request.get("device")

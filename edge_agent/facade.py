@@ -32,6 +32,7 @@ class CommandResult:
 
     refused: str | None
     kept: tuple[Mapping[str, Any], ...]
+    reason: str | None = None
 
 
 class Facade(Protocol):
@@ -56,3 +57,8 @@ class Facade(Protocol):
         self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
     ) -> CommandResult:
         """Have a station do something; returns after its records are committed."""
+
+    def correct(
+        self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
+    ) -> CommandResult:
+        """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""

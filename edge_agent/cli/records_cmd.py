@@ -1,4 +1,4 @@
-"""`edge-agent records`: tail, show, export."""
+"""`edge-agent records`: tail, show, export, and the corrections void, amend, return."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO, Any
 import click
 import orjson
 
-from edge_agent.cli import exits
+from edge_agent.cli import corrections, exits
 from edge_agent.cli.output import config_option, output_option, progress, show, write
 from edge_agent.cli.words import say
 
@@ -149,3 +149,7 @@ class _TextOnBytes:
 
     def write(self, text: str) -> int:
         return self._out.write(text.encode())
+
+
+for _each in (corrections.void_record, corrections.amend_record, corrections.return_record):
+    command.add_command(_each)

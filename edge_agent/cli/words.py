@@ -51,6 +51,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "requeued": ("已重新排队 {n} 条", "{n} records queued again"),
     "exported": ("已导出 {n} 条", "{n} records exported"),
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
+    "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
     "uplink.ok": ("链路正常: {protocol}, 往返 {ms} 毫秒", "the link works: {protocol}, round trip {ms} ms"),
     "demo.start": (

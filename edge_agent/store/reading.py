@@ -208,6 +208,22 @@ class Reader:
                 return row
         return None
 
+    def naming(self, record_id: str, *, after: int) -> list[Row]:
+        """The records after a sequence that correct this one, in order. Everything after it is looked through."""
+        name = b'"corrects":"%b"' % record_id.encode(errors="replace")
+        found: list[Row] = []
+        last = self.head().sequence
+        for first in range(after + 1, last + 1, _FAR):
+            found += map(
+                Row._make,
+                self._all(
+                    "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
+                    " ORDER BY sequence",
+                    *(first, min(first + _FAR - 1, last), name),
+                ),
+            )
+        return found
+
     def _search(self, wanted: str, low: int, high: int) -> int:
         while low < high:
             middle = (low + high) // 2

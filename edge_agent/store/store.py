@@ -13,6 +13,7 @@ from typing import Any
 from edge_agent import clock
 from edge_agent.model import Instant
 from edge_agent.records import ids
+from edge_agent.records.bodies import Chain, clock_facts
 from edge_agent.records.envelope import CHAIN_TYPE, Draft, draft
 from edge_agent.store import damage, proof, schema
 from edge_agent.store.committer import Committer, Listener
@@ -199,6 +200,10 @@ class Store:
         """The record with this id or sequence; see `Reader.find`."""
         return self._reader.find(id_or_sequence)
 
+    def naming(self, record_id: str, *, after: int) -> list[Row]:
+        """The later records that correct this one; see `Reader.naming`."""
+        return self._reader.naming(record_id, after=after)
+
     # --- what else is remembered
 
     def note(self, key: str) -> str | None:
@@ -283,19 +288,14 @@ def _ready(connection: sqlite3.Connection, path: Path, limits: Limits) -> None:
 
 def _chain_data(path: Path, at: Instant) -> dict[str, Any]:
     """The body of a chain's first record; it names the chain before where a file had to be set aside."""
-    data: dict[str, Any] = {
-        "clock": {"synced": at.synced, "boot": at.boot, "mono_ms": at.mono_ms},
-        "corrects": None,
-        "flags": [],
-        "old_chain": None,
-        "old_hash": None,
-        "old_sequence": None,
-        "reason": None,
-    }
     asides = damage.aside_files(path)
-    if asides:
-        data["reason"] = damage.why_set_aside(asides[-1])
-        known = last_known(asides[-1])
-        if known is not None:
-            data["old_chain"], data["old_sequence"], data["old_hash"] = known
-    return data
+    if not asides:
+        return Chain(clock=clock_facts(at)).to_data()
+    chain, sequence, value = last_known(asides[-1]) or (None, None, None)
+    return Chain(
+        clock=clock_facts(at),
+        reason=damage.why_set_aside(asides[-1]),
+        old_chain=chain,
+        old_sequence=sequence,
+        old_hash=value,
+    ).to_data()
