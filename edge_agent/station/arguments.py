@@ -97,6 +97,11 @@ class Arguments:
             raise NotDone(f"bad-{name}")
         return [clean_text(each)[0] for each in value]
 
+    def words(self, names: Collection[str]) -> dict[str, str]:
+        """Those of these texts that are given."""
+        found = {name: self.text(name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
     def some(self, names: Collection[str]) -> dict[str, Any]:
         """Those of these arguments that are given: texts cleaned, other values as they are, for a body to check."""
         found: dict[str, Any] = {}

@@ -90,7 +90,7 @@ class Desk:
 
     # --- records
 
-    def draft(self, kind: type[Body], at: Instant, command: Command | None = None, **fields: Any) -> Draft:
+    def draft(self, kind: type[Body], at: Instant, command: Command | None, /, **fields: Any) -> Draft:
         """The draft of a body captured here. Raises `NotDone` with `bad-FIELD` where a field is not what it may be."""
         operator = command.operator if command is not None else None
         try:

@@ -79,8 +79,7 @@ class InspectionStation:
 
     def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         """What is tested: `batch` or `goods_code`."""
-        about = {name: arguments.text(name) for name in ("batch", "goods_code", "goods_name")}
-        self._about = {name: value for name, value in about.items() if value is not None}
+        self._about = arguments.words(("batch", "goods_code", "goods_name"))
         return ()
 
     def _add_item(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:

@@ -104,8 +104,9 @@ class TransferStation:
 
     def _set(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         told = arguments.only((*_PAPERS, *_GOODS), "field")
+        goods = arguments.words(_GOODS)
         self._papers |= {name: told[name] for name in _PAPERS if name in told}
-        self._goods |= {name: told[name] for name in _GOODS if name in told}
+        self._goods |= goods
         return ()
 
     def _start_again(self, _command: Command, _arguments: Arguments) -> Sequence[Draft]:
@@ -119,7 +120,7 @@ class TransferStation:
         papers = self._papers | arguments.some(_PAPERS)
         if "direction" not in papers:
             raise NotDone("no-direction")
-        goods = self._goods | arguments.some(_GOODS)
+        goods: dict[str, Any] = self._goods | arguments.words(_GOODS)
         if papers["direction"] == "out" and ("batch" in goods or "goods_code" in goods):
             goods, _ = self._desk.of_batch(Arguments(goods), command.at)
             if goods["batch"] is None:

@@ -80,7 +80,7 @@ class TransformStation:
     def _put_in(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """A share of a batch goes in: `batch` or `goods_code`, and how much, as typed or weighed."""
         _room(self._inputs)
-        named = Arguments(self._scanned | arguments.some(("batch", "goods_code", "goods_name")))
+        named = Arguments(self._scanned | arguments.words(("batch", "goods_code", "goods_name")))
         about, _ = self._desk.of_batch(named, command.at)
         if about["batch"] is None:
             raise NotDone("no-batch")
@@ -93,7 +93,7 @@ class TransformStation:
     def _take_out(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """New goods come out: `goods_code`, their `batch` (else a new number), and how much."""
         _room(self._outputs)
-        about = self._scanned | arguments.some(("batch", "goods_code", "goods_name"))
+        about = self._scanned | arguments.words(("batch", "goods_code", "goods_name"))
         if "goods_code" not in about:
             raise NotDone("no-goods")
         quantity = self._desk.quantity(arguments)
