@@ -263,6 +263,7 @@ class Agent:
             "rejected": counts.rejected,
             "pending": counts.pending,
             "oldest_pending": self.store.outbox().oldest_pending,
+            "salvaged": self.store.salvaged.left,
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": {topic.removeprefix("device/"): value for topic, value in self.board.latest("device/").items()},
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
@@ -292,6 +293,7 @@ class Agent:
             "pending": status["pending"],
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
+            "salvaged": status["salvaged"],
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 

@@ -41,7 +41,7 @@ class ControlServer:
         """Listen. The store's lock makes this the only agent here, so a socket left behind is removed."""
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        listener.settimeout(0.5)
+        listener.settimeout(0.2)  # how long a stop waits for this thread
         listener.bind(str(self._path))
         self._path.chmod(0o660)  # before listen: until then nobody can connect
         listener.listen(_CLIENTS)

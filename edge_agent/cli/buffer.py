@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import orjson
@@ -11,6 +11,8 @@ import orjson
 from edge_agent.cli import exits
 from edge_agent.cli.output import config_option, write
 from edge_agent.cli.words import say
+
+_COUNTS: Final = ("kept", "delivered", "rejected", "pending", "oldest_pending", "salvaged")
 
 
 @click.group()
@@ -22,7 +24,10 @@ def command() -> None:
 @config_option
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
-    """Say how much is kept, delivered, waiting and refused; exit 1 when something is wrong."""
+    """Say how much is kept, delivered, waiting and refused; exit 1 when something is wrong.
+
+    `salvaged` counts records read back from a damaged database that still wait for the platform's word.
+    """
     from edge_agent.config import load
     from edge_agent.control import ControlClient
     from edge_agent.store import PLATFORM, Reader
@@ -32,20 +37,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
     try:
         with ControlClient(Path(f"{path}.sock")) as client:
             live = client.ask(do="status")["status"]
-        facts = {
-            name: live[name]
-            for name in (
-                "chain",
-                "kept",
-                "delivered",
-                "rejected",
-                "pending",
-                "oldest_pending",
-                "link",
-                "alarms",
-                "held_up",
-            )
-        } | {"running": True}
+        facts = {name: live[name] for name in ("chain", *_COUNTS, "link", "alarms", "held_up")} | {"running": True}
     except ConnectionError:
         with Reader.open(path) as reader:
             counts = reader.counts(PLATFORM)
@@ -56,6 +48,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
                 "rejected": counts.rejected,
                 "pending": counts.pending,
                 "oldest_pending": None,
+                "salvaged": reader.salvaged_left(),
                 "link": None,
                 "alarms": {},
                 "held_up": {},
@@ -66,7 +59,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
     if output == "json":
         write(orjson.dumps(facts, default=str))
     else:
-        for name in ("store", "size", "chain", "kept", "delivered", "rejected", "pending", "oldest_pending"):
+        for name in ("store", "size", "chain", *_COUNTS):
             click.echo(f"{say(name)}: {facts[name] if facts[name] is not None else '-'}")
         click.echo(f"{say('agent')}: {say('running') if facts['running'] else say('not_running')}")
         if facts["link"] is not None:

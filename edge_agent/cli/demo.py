@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _START_WITHIN: Final = 30.0
 _DRAIN_WITHIN: Final = 45.0
+_DRAIN_AFTER_CTRL_C: Final = 10.0
 
 
 class Simulator:
@@ -40,7 +42,12 @@ class Simulator:
         command = shutil.which("hwsim", path=str(Path(sys.executable).parent)) or "hwsim"
         self._name = f"hwsim {arguments[0]}"
         self._process = subprocess.Popen(
-            [command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [command, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C ends the demo, and the demo ends its simulators in order
         )
         self._lines: deque[dict[str, Any]] = deque(maxlen=1)
         self._errors: deque[str] = deque(maxlen=5)
@@ -175,15 +182,14 @@ class Show:
     def _finish(self, ended: threading.Event, last: float) -> None:
         click.echo(say("demo.end"), err=True)
         self._goods.stop()
-        until = last + _DRAIN_WITHIN
+        until = last + (_DRAIN_AFTER_CTRL_C if ended.is_set() else _DRAIN_WITHIN)
         settled = 0
         while clock.monotonic() < until and settled < 4:
             now = clock.monotonic()
             self._count_outage(now - last)
             last = now
             settled = settled + 1 if self._agent.store.outbox().counts().pending == 0 else 0
-            if ended.wait(0.25) and self._seconds:
-                break  # Ctrl-C during a timed run: do not wait any longer
+            time.sleep(0.25)
         counts = self._agent.store.outbox().counts()
         self.result = {
             "kept": counts.kept,

@@ -41,6 +41,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rejected": ("被退回", "rejected"),
     "pending": ("待确认", "pending"),
     "oldest_pending": ("最早待确认", "oldest pending"),
+    "salvaged": ("旧库找回待确认", "salvaged, pending"),
     "link": ("链路", "link"),
     "store": ("存储", "store"),
     "size": ("大小", "size"),

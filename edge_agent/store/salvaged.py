@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -19,6 +19,10 @@ from edge_agent.store.values import Salvaged
 _log = structlog.get_logger(__name__)
 
 _STEP_ROWS: Final = 500
+_INSERT: Final = "INSERT OR IGNORE INTO salvaged (chain, sequence, body) VALUES (?, ?, ?)"
+_REFUSE: Final = "UPDATE salvaged SET refused = ? WHERE chain = ? AND sequence = ? AND refused IS NULL"
+_DELETE: Final = "DELETE FROM salvaged WHERE chain = ? AND sequence BETWEEN ? AND ?"
+_DELETE_WAITING: Final = _DELETE + " AND refused IS NULL"
 
 
 class _Verdicts:
@@ -49,10 +53,10 @@ class SalvagedRecords:
     """The part of earlier chains that could be read back and has no verdict yet. Thread-safe.
 
     What is accepted leaves the table (the set-aside file keeps it); what is refused stays with the reason and is not
-    sent again. A chore of the committer.
+    sent again. A chore of the committer. `left` is how many of them the table holds now.
     """
 
-    def __init__(self, reader: Reader, files: Iterable[Path]) -> None:
+    def __init__(self, reader: Reader, files: Iterable[Path], *, left: int) -> None:
         self._reader = reader
         self._files = list(files)
         self._found: Iterator[Salvaged | None] | None = None
@@ -61,6 +65,12 @@ class SalvagedRecords:
         self._lock = threading.Lock()
         self._verdicts = _Verdicts()
         self._writing = _Verdicts()
+        self._left = self._left_after = left
+
+    @property
+    def left(self) -> int:
+        """How many have no verdict; verdicts count when they are written."""
+        return self._left
 
     def pending(self, limit: int, *, after: tuple[str, int] = ("", 0)) -> list[Salvaged]:
         """At most `limit` records without a verdict, in order of chain and sequence, after the one named.
@@ -108,18 +118,14 @@ class SalvagedRecords:
             self._writing = verdicts
         if self._files and not self._step and self._ended is None:
             self._read_on(self._files[0])
-        connection.executemany(
-            "INSERT OR IGNORE INTO salvaged (chain, sequence, body) VALUES (?, ?, ?)",
-            self._step,
-        )
-        connection.executemany(
-            "UPDATE salvaged SET refused = ? WHERE chain = ? AND sequence = ?",
-            [(reason, chain, sequence) for (chain, sequence), reason in verdicts.refused.items()],
-        )
-        connection.executemany(
-            "DELETE FROM salvaged WHERE chain = ? AND sequence BETWEEN ? AND ?",
-            [(chain, first, last) for chain, ranges in verdicts.accepted.items() for first, last in ranges],
-        )
+        refused = [(reason, chain, sequence) for (chain, sequence), reason in verdicts.refused.items()]
+        accepted = [(chain, first, last) for chain, ranges in verdicts.accepted.items() for first, last in ranges]
+        self._left_after = self._left + _changed(connection, _INSERT, self._step)
+        self._left_after -= _changed(connection, _REFUSE, refused) + _changed(connection, _DELETE_WAITING, accepted)
+        _changed(connection, _DELETE, accepted)  # also what was refused once and is accepted after all
+        if self._left_after != self._left:
+            statement = "INSERT OR REPLACE INTO meta (key, value) VALUES ('salvaged_left', ?)"
+            connection.execute(statement, (str(self._left_after),))
         if self._ended is not None:
             statement = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, 'done')"
             connection.execute(statement, (done_key(self._ended),))
@@ -140,6 +146,7 @@ class SalvagedRecords:
         """This step is safe."""
         with self._lock:
             self._writing = _Verdicts()
+        self._left = self._left_after
         self._step = []
         if self._ended is not None:
             _log.warning("store.salvage_ended", file=str(self._ended))
@@ -151,6 +158,10 @@ class SalvagedRecords:
         with self._lock:
             self._verdicts = self._writing.put_before(self._verdicts)
             self._writing = _Verdicts()
+
+
+def _changed(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    return connection.executemany(statement, rows).rowcount if rows else 0
 
 
 def done_key(file: Path) -> str:

@@ -21,7 +21,7 @@ from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
 from edge_agent.store.lock import Lock
 from edge_agent.store.notes import Notes
 from edge_agent.store.outbox import Outbox
-from edge_agent.store.reading import LAST_ROW, Reader, head_of
+from edge_agent.store.reading import LAST_ROW, SALVAGED_LEFT, Reader, head_of
 from edge_agent.store.retention import Reserve, Retention, load_anchor
 from edge_agent.store.salvage import last_known
 from edge_agent.store.salvaged import SalvagedRecords, done_key
@@ -76,7 +76,9 @@ class Store:
         )
         done = {key for (key,) in connection.execute("SELECT key FROM meta WHERE value = 'done'")}
         self.salvaged = SalvagedRecords(
-            self._reader, [file for file in damage.aside_files(path) if done_key(file) not in done]
+            self._reader,
+            [file for file in damage.aside_files(path) if done_key(file) not in done],
+            left=connection.execute(SALVAGED_LEFT).fetchone()[0],
         )
         self._committer = Committer(
             path=path,

@@ -135,10 +135,11 @@ class Connection:
         """Move bytes, waiting at most `timeout` seconds for some or for the waker; return what happened."""
         if self._closed:
             return self._take()
-        if self._dialled is None or not self._window:
+        if not self._window:
             timeout = min(timeout, max(0.0, self._deadline - clock.monotonic()))
-        if self._dialled is None:
-            self._waker.wait(timeout)
+        if not self._dialled:  # or the dialling has failed since the last turn
+            if self._dialled is None:
+                self._waker.wait(timeout)
             self._look_at_dialling()
             return self._take()
         self._move(timeout)

@@ -61,6 +61,27 @@ class Outbox(Pending, Protocol):
         """Take a verdict: in memory at once, durable within a second."""
 
 
+class SalvagedRow(Protocol):
+    """One record of an earlier chain, and its stored bytes."""
+
+    @property
+    def chain(self) -> str: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Salvaged(Protocol):
+    """Records of earlier chains that have no verdict yet."""
+
+    def pending(self, limit: int, *, after: tuple[str, int]) -> Sequence[SalvagedRow]:
+        """Some of those after the one named, in order of chain and sequence; none where there are none."""
+
+    def settle(self, chain: str, accepted: Iterable[Range], refused: Iterable[Refusal]) -> int:
+        """Take a verdict: in memory at once, durable within a second. How many records it settled."""
+
+
 class Store(Protocol):
     """Kept records, in order."""
 
@@ -75,3 +96,5 @@ class Store(Protocol):
     def note(self, key: str) -> str | None: ...
     def set_note(self, key: str, value: str) -> None: ...
     def outbox(self) -> Outbox: ...
+    @property
+    def salvaged(self) -> Salvaged: ...

@@ -15,10 +15,12 @@ from edge_agent import clock
 from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
-from edge_agent.uplink.dispatch import FAILURE, Dispatch, Load
+from edge_agent.uplink.dispatch import FAILURE, Dispatch
+from edge_agent.uplink.loads import Lane, Load
 from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
-from edge_agent.uplink.ports import Range, Store
+from edge_agent.uplink.ports import Range, SalvagedRow, Store
 from edge_agent.uplink.settings import Identity, LinkSettings
+from edge_agent.uplink.shipments import joined
 from edge_agent.uplink.versions import MqttVersion, Versions
 from edge_agent.uplink.waker import Waker
 
@@ -96,7 +98,7 @@ class Relay:
         self._stopping = threading.Event()
         self._goodbye_until = 0.0
         self._thread: threading.Thread | None = None
-        self._dispatch = Dispatch(self._outbox, settings)
+        self._dispatch = Dispatch(self._outbox, store.salvaged, settings)
         self._versions = Versions(None)
         self._backoff = Backoff(maximum=settings.reconnect_max)
         self._connection: Connection | None = None
@@ -164,7 +166,7 @@ class Relay:
 
     def run(self) -> None:
         """Relay until `stop`. What it raises is a fault of the store or of ours; it may be called again."""
-        self._dispatch = Dispatch(self._outbox, self._settings)
+        self._dispatch = Dispatch(self._outbox, self._store.salvaged, self._settings)
         self._versions = Versions(self._store.note(self._note))
         self._dial_at = 0.0
         try:
@@ -335,6 +337,8 @@ class Relay:
 
     def _read(self, load: Load, now: float) -> tuple[list[bytes], list[Range]]:
         """The records of `load` that fit into one message, at least one: their bytes and ranges."""
+        if load.lane is Lane.SALVAGED:
+            return self._fit_rows(load)
         bodies: list[bytes] = []
         ranges: list[Range] = []
         room = self._dispatch.pace.max_bytes - 2
@@ -356,6 +360,16 @@ class Relay:
             self._dispatch.unreadable(replace(load, ranges=((first, first),)), now)
         return bodies, ranges
 
+    def _fit_rows(self, load: Load) -> tuple[list[bytes], list[Range]]:
+        room = self._dispatch.pace.max_bytes - 2
+        fitting: list[SalvagedRow] = []
+        for row in load.rows:
+            if fitting and len(row.body) + 1 > room:
+                break
+            fitting.append(row)
+            room -= len(row.body) + 1
+        return [row.body for row in fitting], list(joined(row.sequence for row in fitting))
+
     # What the broker and the platform say
 
     def _on_acknowledged(self, acknowledged: Acknowledged) -> None:
@@ -365,8 +379,11 @@ class Relay:
                 _log.warning("link.refused", what="state or info", code=acknowledged.code)
             return
         delivered = self._dispatch.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic())
-        if delivered:
-            self._settle(delivered, ())
+        if delivered is not None:
+            if delivered.chain is None:
+                self._settle(delivered.ranges, ())
+            else:
+                self._settle_salvaged(Verdict(chain=delivered.chain, accepted=delivered.ranges))
         if self._dispatch.refusal != self._warned:
             self._warned = self._dispatch.refusal
             _log.warning("link.refused", what="records", reason=self._warned or "no longer")
@@ -382,20 +399,22 @@ class Relay:
         if isinstance(verdict, wire.Malformed):
             _log.warning("verdict.malformed", reason=verdict.reason)
             return
-        known = self._known(verdict)
-        if known is None:
-            _log.warning("verdict.unknown", chain=verdict.chain, ours=self._store.chain)
-            return
-        moved = self._settle(known.accepted, known.rejected)
-        self._last_verdict = now = clock.monotonic()
-        self._dispatch.verdict(known, moved=moved, now=now)
-        accepted = sum(last - first + 1 for first, last in known.accepted)
-        _log.info("verdict", accepted=accepted, rejected=len(known.rejected))
+        if verdict.chain == self._store.chain:
+            verdict = self._known(verdict)
+            moved = self._settle(verdict.accepted, verdict.rejected)
+            self._dispatch.verdict(verdict, moved=moved, now=clock.monotonic())
+        else:
+            moved = self._settle_salvaged(verdict)
+            awaited = self._dispatch.salvage_verdict(verdict, clock.monotonic())
+            if not moved and not awaited:
+                _log.warning("verdict.unknown", chain=verdict.chain, ours=self._store.chain)
+                return
+        self._last_verdict = clock.monotonic()
+        accepted = sum(last - first + 1 for first, last in verdict.accepted)
+        _log.info("verdict", accepted=accepted, rejected=len(verdict.rejected))
 
-    def _known(self, verdict: Verdict) -> Verdict | None:
-        """The part of a verdict that is about records of ours; None where the chain is another."""
-        if verdict.chain != self._store.chain:
-            return None
+    def _known(self, verdict: Verdict) -> Verdict:
+        """The part of a verdict on our chain that is about records that there are."""
         head = self._store.head.sequence
         accepted = tuple((first, min(last, head)) for first, last in verdict.accepted if first <= head)
         rejected = tuple(refusal for refusal in verdict.rejected if refusal.sequence <= head)
@@ -406,6 +425,11 @@ class Relay:
     def _settle(self, accepted: Iterable[Range], rejected: Iterable[Refusal]) -> bool:
         settled = self._outbox.settle(accepted, rejected, clock.now())
         moved = settled.newly_accepted + settled.newly_refused > 0
+        self._delivered = self._delivered or moved
+        return moved
+
+    def _settle_salvaged(self, verdict: Verdict) -> bool:
+        moved = self._store.salvaged.settle(verdict.chain, verdict.accepted, verdict.rejected) > 0
         self._delivered = self._delivered or moved
         return moved
 

@@ -52,7 +52,8 @@ class LinkSettings:
     """How to reach the broker and how much may be under way.
 
     `verdict_timeout` is how long the platform may take before a record is sent again (doubling from there to
-    five minutes), `unverdicted_max` how many published records may be without a verdict, `progress_timeout`
+    five minutes), `unverdicted_max` how many published records may be without a verdict (an eighth of them
+    salvaged ones), `progress_timeout`
     how long neither watermark nor verdict may stand still before the connection is renewed, `backlog_share`
     the part of the messages that a backlog keeps while new records come in.
     """

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,9 @@ from edge_agent.records import envelope
 from edge_agent.store import Store
 from hwsim.city import City
 
-MOSQUITTO = "/usr/sbin/mosquitto"
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from real_broker import Mosquitto
+
 GOALS = {
     "ingest_1_vs_fdatasync": ("at least", 0.8),
     "ingest_group_per_s": ("at least", 40_000),
@@ -100,18 +101,11 @@ def edge_agent(*arguments: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[int]:
     """A broker on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    conf = folder / "mosquitto.conf"
-    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n")
-    process = subprocess.Popen([MOSQUITTO, "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    broker = Mosquitto(folder, ["max_queued_messages 100000"]).start()
     try:
-        time.sleep(0.5)
-        yield port
+        yield broker.port
     finally:
-        process.kill()
-        process.wait(10)
+        broker.kill()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tty
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,24 @@ def test_buffer_status_without_an_agent(filled: Path, capsysbinary: pytest.Captu
     assert run(["buffer", "status", "--config", str(filled), "--output", "json"]) == 0
     facts = orjson.loads(out(capsysbinary))
     assert (facts["kept"], facts["pending"], facts["delivered"], facts["running"]) == (31, 31, 0, False)
+
+
+def test_buffer_status_counts_what_was_salvaged_and_still_waits(
+    filled: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    database = filled.parent / "records.db"
+    database.write_bytes(b"\0" * 100 + database.read_bytes()[100:])
+    store = Store.open(database, source="/m/box-1", zone=ZoneInfo("Asia/Shanghai"))
+    deadline = time.monotonic() + 20
+    while store.salvaged.left < 31 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    store.stop()
+    assert run(["buffer", "status", "--config", str(filled), "--output", "json"]) == 0
+    facts = orjson.loads(out(capsysbinary))
+    assert (facts["kept"], facts["pending"], facts["salvaged"]) == (1, 1, 31)
+    for language, line in (("zh", "旧库找回待确认: 31"), ("en", "salvaged, pending: 31")):
+        assert run(["--lang", language, "buffer", "status", "--config", str(filled)]) == 0
+        assert line in out(capsysbinary).decode()
 
 
 def test_a_busy_port_is_told_in_both_languages(filled: Path) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,49 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_broker import Mosquitto
 
 from edge_agent.control import ControlClient
 from hwsim.chaos import ChaosProxy
 from hwsim.city import City
-
-MOSQUITTO = "/usr/sbin/mosquitto"
-
-
-class Broker:
-    """Mosquitto on a port of its own, without persistence. `kill` is kill -9."""
-
-    def __init__(self, folder: Path, *settings: str) -> None:
-        assert Path(MOSQUITTO).exists(), "mosquitto is missing: apt-get install mosquitto"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self._conf = folder / f"mosquitto-{self.port}.conf"
-        lines = (f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence false", *settings)
-        self._conf.write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
-        self.kills = 0
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def start(self) -> Broker:
-        self._process = subprocess.Popen(
-            [MOSQUITTO, "-c", str(self._conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return self
-            assert time.monotonic() < deadline, "mosquitto does not listen"
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
-            self._process = None
-            self.kills += 1
 
 
 class PtyScale:
@@ -249,7 +210,7 @@ class World:
         self, folder: Path, *, reject: tuple[str, ...] = (), silent: float = 0.0, slow_ms: float = 0.0
     ) -> None:
         self.folder = folder
-        self.broker = Broker(folder).start()
+        self.broker = Mosquitto(folder).start()
         self.network = ChaosProxy(("127.0.0.1", self.broker.port)).start()
         self.scale = PtyScale(folder / "scale")
         self.city_file = folder / "city.db"

@@ -209,7 +209,7 @@ def test_a_second_agent_on_the_same_store_is_refused(world: World) -> None:
 def test_sigstop_of_the_broker_is_noticed_and_survived(world: World) -> None:
     world.agent.start()
     world.weigh_until(100)
-    process = world.broker._process
+    process = world.broker.process
     process.send_signal(signal.SIGSTOP)
     world.weigh_until(400)
     time.sleep(world.progress_timeout + 2)

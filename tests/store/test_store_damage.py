@@ -15,7 +15,7 @@ import pytest
 from edge_agent import clock
 from edge_agent.model import Refusal
 from edge_agent.records.envelope import Draft
-from edge_agent.store import Salvaged, Store, StoreUnusable, salvage
+from edge_agent.store import Reader, Salvaged, Store, StoreUnusable, salvage
 from edge_agent.store.damage import aside_files, examine, suspect
 
 OpenStore = Callable[..., Store]
@@ -94,6 +94,7 @@ def test_verdicts_on_salvaged_records(
     path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
     store = open_store()
     eventually(lambda: not store.salvaged.waiting())
+    eventually(lambda: store.salvaged.left == 301)
     chain = json.loads(old[1])["chain"]
     refused = Refusal(sequence=250, id="x", code="E1", reason="no", retryable=False)
     again = Refusal(sequence=251, id="x", code="E1", reason="later", retryable=True)
@@ -103,10 +104,17 @@ def test_verdicts_on_salvaged_records(
     assert [row.sequence for row in all_salvaged(store)] == left
     eventually(lambda: not store.salvaged.waiting())
     assert [row.sequence for row in all_salvaged(store)] == left
+    eventually(lambda: store.salvaged.left == len(left))
+    assert store.salvaged.settle(chain, [(1, 260)], [refused]) == 59
+    left = [*range(261, 290)]
+    eventually(lambda: store.salvaged.left == len(left))
     store.stop()
+    with Reader.open(path) as reader:
+        assert reader.salvaged_left() == len(left)
     store = open_store()  # the set-aside file is not read a second time
     assert not store.salvaged.waiting()
     assert [row.sequence for row in all_salvaged(store)] == left
+    assert store.salvaged.left == len(left)
     assert len(aside_files(path)) == 1
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,11 +18,11 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from real_broker import Mosquitto
 
 from edge_agent.model import Instant, Refusal
 from edge_agent.uplink import Identity, LinkSettings, Relay
 
-MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 IDENTITY = Identity(site="market-1", gateway="gw-1", source="/market-1/gw-1")
 BASE = "trace/v1/market-1/gw-1"
 CHAIN = "chain-1"
@@ -110,11 +108,46 @@ class MemoryHead:
     sequence: int
 
 
+@dataclass(frozen=True)
+class MemorySalvagedRow:
+    chain: str
+    sequence: int
+    body: bytes
+
+
+class MemorySalvaged:
+    """Records of earlier chains; what has its verdict is gone."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], bytes] = {}
+        self.refused: dict[tuple[str, int], str] = {}
+        self.asked = 0
+
+    def found(self, chain: str, *sequences: int) -> None:
+        for sequence in sequences:
+            event = {"chain": chain, "id": f"{chain}-{sequence}", "sequence": f"{sequence:016d}"}
+            self.rows[chain, sequence] = json.dumps(event).encode()
+
+    def pending(self, limit: int, *, after: tuple[str, int] = ("", 0)) -> list[MemorySalvagedRow]:
+        self.asked += 1
+        places = sorted(place for place in self.rows if place > after)[:limit]
+        return [MemorySalvagedRow(*place, self.rows[place]) for place in places]
+
+    def settle(self, chain: str, accepted: Iterable[tuple[int, int]], refused: Iterable[Refusal]) -> int:
+        gone = [p for p in self.rows if p[0] == chain and any(first <= p[1] <= last for first, last in accepted)]
+        bad = [r for r in refused if not r.retryable and (chain, r.sequence) in self.rows]
+        self.refused.update({(chain, refusal.sequence): refusal.reason for refusal in bad})
+        for place in [*gone, *((chain, refusal.sequence) for refusal in bad)]:
+            self.rows.pop(place, None)
+        return len(gone) + len(bad)
+
+
 class MemoryStore:
     def __init__(self) -> None:
         self.chain = CHAIN
         self.bodies: list[bytes] = []
         self.box = MemoryOutbox()
+        self.salvaged = MemorySalvaged()
         self.notes: dict[str, str] = {}
         self.listeners: list[Callable[[Sequence[Any]], None]] = []
         self.missing: set[int] = set()
@@ -186,54 +219,13 @@ def free_port() -> int:
         return port
 
 
-class Mosquitto:
-    """A Mosquitto of our own, without persistence, that can be killed and started again."""
-
-    def __init__(self, folder: Path, lines: Sequence[str] = (), listener: Sequence[str] = ()) -> None:
-        self.port = free_port()
-        self.folder = folder
-        self.config = folder / f"mosquitto-{self.port}.conf"
-        self.config.write_text(
-            "\n".join(
-                [
-                    *lines,
-                    f"listener {self.port} 127.0.0.1",
-                    *listener,
-                    *([] if "allow_anonymous false" in lines else ["allow_anonymous true"]),
-                    "persistence false",
-                    "user root",  # else it gives up root's rights, and with them our files
-                    "",
-                ]
-            )
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        log = (self.folder / "mosquitto.log").open("ab")
-        self.process = subprocess.Popen([MOSQUITTO, "-c", str(self.config)], stdout=log, stderr=log)
-        log.close()
-        wait_for(self._answers)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     """Start a broker with extra configuration lines; all are killed in the end."""
     started: list[Mosquitto] = []
 
     def start(lines: Sequence[str] = (), listener: Sequence[str] = ()) -> Mosquitto:
-        started.append(Mosquitto(tmp_path, lines, listener))
+        started.append(Mosquitto(tmp_path, lines, listener).start())
         return started[-1]
 
     yield start
@@ -458,6 +450,17 @@ def proxy() -> Iterator[Callable[[int], Proxy]]:
 @pytest.fixture(scope="session")
 def make_outbox() -> type[MemoryOutbox]:
     return MemoryOutbox
+
+
+@pytest.fixture(scope="session")
+def make_stores() -> Callable[[], tuple[MemoryOutbox, MemorySalvaged]]:
+    """An outbox, and the salvaged records beside it."""
+    return lambda: (MemoryOutbox(), MemorySalvaged())
+
+
+@pytest.fixture(scope="session")
+def make_salvaged() -> type[MemorySalvaged]:
+    return MemorySalvaged
 
 
 @pytest.fixture

@@ -9,9 +9,20 @@ import pytest
 
 from edge_agent import clock
 from edge_agent.model import Refusal, Verdict
-from edge_agent.uplink.dispatch import Dispatch, Lane, Load
+from edge_agent.uplink.dispatch import Dispatch
+from edge_agent.uplink.loads import Delivered, Lane, Load
 from edge_agent.uplink.settings import LinkSettings
 from edge_agent.uplink.wire import PlatformState
+
+
+class NoneSalvaged:
+    """No earlier chain."""
+
+    def pending(self, limit: int, *, after: tuple[str, int]) -> list[Any]:
+        return []
+
+    def settle(self, chain: str, accepted: Any, refused: Any) -> int:
+        return 0
 
 
 class Bench:
@@ -20,7 +31,7 @@ class Bench:
     def __init__(self, outbox: Any, **link: Any) -> None:
         options = {"window": 4, "batch_records": 10, "unverdicted_max": 1000, **link}
         self.outbox = outbox
-        self.dispatch = Dispatch(outbox, LinkSettings(host="h", port=1, **options))
+        self.dispatch = Dispatch(outbox, NoneSalvaged(), LinkSettings(host="h", port=1, **options))
         self.head = 0
         self.mid = 0
 
@@ -149,7 +160,7 @@ def test_nobody_subscribed_is_no_delivery(make_outbox: Any) -> None:
         bench.keep(10)
         bench.open(0)
         bench.send(0)
-        assert bench.dispatch.acknowledged(1, 16, 0) == ()
+        assert bench.dispatch.acknowledged(1, 16, 0) is None
         assert bench.dispatch.refusal is not None
         assert bench.send(0.5) is None
         assert bench.dispatch.deadline(0.5) == 1.0
@@ -187,8 +198,8 @@ def test_with_acknowledgement_by_the_broker_a_puback_delivers(make_outbox: Any) 
     bench.keep(10)
     bench.open(0)
     bench.send(0)
-    assert bench.dispatch.acknowledged(1, 0, 0) == ((1, 10),)
-    assert bench.dispatch.acknowledged(1, 0, 0) == ()
+    assert bench.dispatch.acknowledged(1, 0, 0) == Delivered(None, ((1, 10),))
+    assert bench.dispatch.acknowledged(1, 0, 0) is None
 
 
 def test_refused_for_now_waits_and_the_rest_goes_on(make_outbox: Any) -> None:

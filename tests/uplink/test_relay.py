@@ -18,6 +18,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge_agent.uplink import Identity, LinkSettings, LinkState, Relay, try_link
+from edge_agent.uplink.mqtt import Closed, Connection
+from edge_agent.uplink.versions import MqttVersion
+from edge_agent.uplink.waker import Waker
 
 Start = Callable[..., Any]
 IDENTITY = Identity(site="market-1", gateway="gw-1", source="/market-1/gw-1")
@@ -472,6 +475,19 @@ def test_the_link_can_be_tried_beside_the_running_agent(
     trial = try_link(LinkSettings(host="127.0.0.1", port=broker.port), IDENTITY)
     assert not trial.ok
     assert "cannot reach" in trial.reason
+
+
+def test_a_failed_dialling_is_told_as_such_whenever_it_is_looked_at(free_port: Callable[[], int]) -> None:
+    settings = LinkSettings(host="127.0.0.1", port=free_port())
+    connection = Connection(settings, "gw-1-test", MqttVersion.V5, will=None, waker=Waker())
+    deadline = time.monotonic() + 20
+    while connection.dialling:  # it fails between two looks, not during one
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (closed,) = connection.turn(1.0)
+    assert isinstance(closed, Closed)
+    assert "cannot reach" in closed.reason
+    assert not closed.suspect  # nobody was reached: that says nothing of the version
 
 
 def test_a_link_with_311_only_passes_the_trial(mosquitto: Start) -> None:
