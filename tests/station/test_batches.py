@@ -211,7 +211,10 @@ def test_what_is_taken_back_never_was(moves: list[tuple[str, int, int, int, int]
     for batch in "abc":
         for each in (done, never):
             each.apply(Effect(Key("p", "g", batch), opens=True))
-    effects = [Effect(Key("p", "g", batch), *parts) for batch, *parts in moves]
+    effects = [
+        Effect(Key("p", "g", batch), in_mg=in_mg, in_qty=in_qty, out_mg=out_mg, out_qty=out_qty)
+        for batch, in_mg, in_qty, out_mg, out_qty in moves
+    ]
     for number, effect in enumerate(effects):
         done.apply(effect)
         if number not in undone:

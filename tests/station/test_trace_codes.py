@@ -59,7 +59,9 @@ def test_a_lease_is_told_before_its_numbers_are_used_up() -> None:
 
 
 def test_after_a_restart_the_rest_of_the_lease_is_dropped() -> None:
-    numbers, issued, noted = Numbers(), [], {}
+    numbers = Numbers()
+    issued: list[str] = []
+    noted: dict[str, int] = {}
     for _ in range(10):
         issued += take(numbers, 7)
         noted |= numbers.notes()
