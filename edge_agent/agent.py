@@ -21,6 +21,7 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
+from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
@@ -33,7 +34,7 @@ from edge_agent.kept_log import KeptLog
 from edge_agent.model import Command
 from edge_agent.records.corrections import Refused
 from edge_agent.registry import Registry, check_devices, discover
-from edge_agent.station import MODES, Settings, make_station
+from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store
@@ -122,9 +123,10 @@ class Agent:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
+        bookkeeper = self._start_bookkeeper(store)
         if config.uplink is not None:
             self._start_relay(store)
-        self._start_supervisor(store)
+        self._start_supervisor(store, bookkeeper)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
 
@@ -138,9 +140,17 @@ class Agent:
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
 
-    def _start_supervisor(self, store: Store) -> None:
+    def _start_bookkeeper(self, store: Store) -> Bookkeeper:
+        bookkeeper = Bookkeeper(store)
+        store.on_kept(bookkeeper.kept)
+        bookkeeper.open()
+        self._stops.append(("books", 0.5, lambda _timeout: bookkeeper.close()))
+        return bookkeeper
+
+    def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
         stations = [
-            StationRunner(s.id, self._station_maker(s), store, self.board, self._health) for s in self.config.station
+            StationRunner(s.id, self._station_maker(s, bookkeeper.books), store, bookkeeper, self.board, self._health)
+            for s in self.config.station
         ]
         devices = [
             DeviceRunner(
@@ -213,9 +223,9 @@ class Agent:
             self.stop()
             watchdog.stop(1.0)
 
-    def _station_maker(self, section: StationSection) -> Callable[[], Any]:
+    def _station_maker(self, section: StationSection, books: Books) -> Callable[[], Any]:
         settings = station_settings(section, self.config, self.registry)
-        return lambda: make_station(settings)
+        return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
         spec = self.registry.drivers[device.driver]
@@ -383,6 +393,18 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         codes=_code_profile(section.codes),
         round_off=rules.round_off,
         min_capacity_mg=rules.min_capacity,
+        batches=BatchRules(
+            choice=rules.batch_choice,
+            no_upstream=rules.no_upstream,
+            over_balance=rules.over_balance,
+            stopped=rules.stopped,
+            tolerance_permille=rules.balance_tolerance,
+            tolerances=rules.balance_tolerances,
+            days=rules.batch_days,
+        ),
+        crates=rules.crates,
+        share=Share.parse(rules.trace_share),
+        first_number=rules.trace_first,
     )
 
 

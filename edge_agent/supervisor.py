@@ -20,6 +20,7 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board
+from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.driver import BadSettings, Busy, Disconnected, DriverSpec, PermissionDenied, Session, TransportError
 from edge_agent.health import Health
 from edge_agent.mailbox import Mailbox, Request
@@ -258,12 +259,14 @@ class StationRunner:
         station_id: str,
         make: Callable[[], Station],
         keeper: RecordKeeper,
+        bookkeeper: Bookkeeper,
         board: Board,
         health: Health,
     ) -> None:
         self.station_id = station_id
         self._make = make
         self._keeper = keeper
+        self._bookkeeper = bookkeeper
         self._board = board
         self._beat = health.part(f"station {station_id}", patience=30.0)
         self._forget = partial(health.forget, f"station {station_id}")
@@ -313,18 +316,29 @@ class StationRunner:
                 if isinstance(item, Request):
                     self._carry_out(station, item)
                 elif item is not None:
-                    for draft in station.observe(item):
-                        self._submit(draft)
-                self._board.post(f"station/{self.station_id}", station.view)
+                    self._observe(station, item)
             except Exception:  # noqa: BLE001 -- the one supervising loop: one observation must not end the station
                 self._log.exception("station.crashed")
                 station = self._make()
             self._confirm()
         self._forget()
 
+    def _observe(self, station: Station, observation: Observation) -> None:
+        with self._bookkeeper.turn():
+            drafts = station.observe(observation)
+            self._bookkeeper.post(drafts)
+            view = station.view
+        for draft in drafts:
+            self._submit(draft)
+        self._board.post(f"station/{self.station_id}", view)
+
     def _carry_out(self, station: Station, request: Request) -> None:
         try:
-            outcome = station.command(request.command)
+            with self._bookkeeper.turn():
+                outcome = station.command(request.command)
+                self._bookkeeper.post(outcome.drafts)
+                view = station.view
+            self._board.post(f"station/{self.station_id}", view)
             tickets = tuple(self._submit(draft) for draft in outcome.drafts)
         except Exception as problem:
             request.outcome.set_exception(problem)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.bench.ingest import sample_drafts
 from edge_agent.board import Board
+from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.config import Device, Rules
 from edge_agent.health import Health
 from edge_agent.registry import discover
@@ -105,7 +106,8 @@ def _supervise(port: str, store: Store) -> Supervisor:
             additions=False,
         ),
     )
-    station = StationRunner("bench", lambda: make_station(settings), store, board, health)
+    books = Bookkeeper(store)
+    station = StationRunner("bench", lambda: make_station(settings, books.books), store, books, board, health)
     device = Device.model_validate({"id": "scale", "driver": _DRIVER, "port": f"serial:{port}"})
     spec = registry.drivers[_DRIVER]
 

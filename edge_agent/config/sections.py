@@ -51,6 +51,13 @@ def _mass_text(value: int, _handler: object) -> str:
     return f"{value / 1000:g} g"
 
 
+def _share(text: str) -> str:
+    match = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", text)
+    if match is None or int(match[1]) > int(match[2]):
+        raise ValueError(f"{text!r} is no share|1/1, or e.g. 2/3 for the second of three boxes")
+    return text
+
+
 Mass = Annotated[int, BeforeValidator(_mass), WrapSerializer(_mass_text)]
 TopicLevel = Annotated[str, AfterValidator(_topic_level)]
 NodeType = Literal[
@@ -213,6 +220,32 @@ class Rules(_Section):
     )
     min_capacity: Mass | None = Field(
         None, description="the scale's Min as its plate says; a lighter load is flagged below_min"
+    )
+
+    batch_choice: Literal["ask", "oldest"] = Field(
+        "ask", description="sale: several open batches of the goods want the operator's choice, or the oldest is taken"
+    )
+    batch_days: int = Field(30, ge=1, le=3650, description="a batch that came in longer ago is open no more; days")
+    no_upstream: Literal["flag", "refuse"] = Field("flag", description="sale: goods of which no batch is known")
+    over_balance: Literal["flag", "refuse"] = Field("flag", description="sale: more of a batch than came in")
+    stopped: Literal["refuse", "flag"] = Field("refuse", description="sale: goods under a stop of sale")
+    balance_tolerance: int = Field(
+        20, ge=0, le=1000, description="how much more than came in may go out unflagged; thousandths"
+    )
+    balance_tolerances: dict[str, Annotated[int, Field(ge=0, le=1000)]] = Field(
+        default_factory=dict, description="the same by goods code, where goods dry out or take up water; thousandths"
+    )
+    crates: dict[str, Mass] = Field(
+        default_factory=dict, description='empty crates by name, as { blue = "1.5 kg" }: preset tares to choose from'
+    )
+    trace_share: Annotated[str, AfterValidator(_share)] = Field(
+        "1/1", description="which of the party's ranges of trace codes this box issues: 2/3 for the second of 3 boxes"
+    )
+    trace_first: int | None = Field(
+        None,
+        ge=0,
+        le=9_999_999,
+        description="running number to begin with where this box has issued none; absent: by the synchronised clock",
     )
 
     @model_validator(mode="after")

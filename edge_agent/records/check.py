@@ -23,10 +23,16 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
 }
 
+# Schema and definitions of each type of body that was checked: to generate them takes milliseconds.
+_known: Final[dict[type[Body], tuple[Schema, Mapping[str, Schema]]]] = {}
+
 
 def body_problems(kind: type[Body], data: Mapping[str, Any]) -> list[str]:
     """What is wrong with a body, each with its place; empty where it is good."""
-    return list(_problems(dict(data), body_schema(kind), body_definitions(kind), "$"))
+    if kind not in _known:
+        _known[kind] = body_schema(kind), body_definitions(kind)
+    schema, definitions = _known[kind]
+    return list(_problems(dict(data), schema, definitions, "$"))
 
 
 def _problems(value: Any, schema: Schema, definitions: Mapping[str, Schema], place: str) -> Iterator[str]:

@@ -4,7 +4,20 @@ A station is fed observations, commands and ticks by its one thread and answers 
 never touches a device, a database or a clock; time comes with what it is fed.
 """
 
-from edge_agent.station.base import Outcome, Refused, Settings, Station, View
+from edge_agent.station.base import BatchRules, Outcome, Refused, Settings, Station, View
+from edge_agent.station.books import Books
 from edge_agent.station.modes import MODES, make_station
+from edge_agent.station.numbers import Share
 
-__all__ = ["MODES", "Outcome", "Refused", "Settings", "Station", "View", "make_station"]
+__all__ = [
+    "MODES",
+    "BatchRules",
+    "Books",
+    "Outcome",
+    "Refused",
+    "Settings",
+    "Share",
+    "Station",
+    "View",
+    "make_station",
+]

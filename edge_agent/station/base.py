@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
 from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
@@ -13,8 +13,32 @@ from edge_agent.records.bodies import Body, clock_facts
 from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import Quote, RoundOff
+from edge_agent.station.numbers import Share
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRules:
+    """How a station treats batches, and what it does where something is wrong with one.
+
+    `choice`: whether several open batches want the operator's choice, or the oldest is taken. `no_upstream`,
+    `over_balance` and `stopped` say what becomes of goods without a batch, of more than came in, and of goods under a
+    stop of sale. More than came in is what exceeds it by `tolerance_permille`, by goods where `tolerances` names
+    them. A batch that came in more than `days` days ago is open no longer.
+    """
+
+    choice: Literal["ask", "oldest"] = "ask"
+    no_upstream: Literal["flag", "refuse"] = "flag"
+    over_balance: Literal["flag", "refuse"] = "flag"
+    stopped: Literal["refuse", "flag"] = "refuse"
+    tolerance_permille: int = 20
+    tolerances: Mapping[str, int] = field(default_factory=dict)
+    days: int = 30
+
+    def tolerance(self, goods: str) -> int:
+        """The tolerance of these goods, in thousandths."""
+        return self.tolerances.get(goods, self.tolerance_permille)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +47,9 @@ class Settings:
 
     `scales` are its devices that weigh; `units` names the unit of each device whose frames carry none. `role` is what
     its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
-    and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded
-    off. A load under `min_capacity_mg`, the Min on the scale's plate, is flagged.
+    and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded off.
+    A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
+    by name. `share` and `first_number` say which running numbers of trace codes this box issues.
     """
 
     id: str
@@ -41,6 +66,10 @@ class Settings:
     catalogue: Mapping[str, Quote] = field(default_factory=dict)
     round_off: RoundOff = "none"
     min_capacity_mg: int | None = None
+    batches: BatchRules = field(default_factory=BatchRules)
+    crates: Mapping[str, int] = field(default_factory=dict)
+    share: Share = field(default_factory=Share)
+    first_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

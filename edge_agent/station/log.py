@@ -61,8 +61,7 @@ class LogStation:
 
     def _weighing(self, platter: Platter, load: Load, at: Instant, operator: str | None = None) -> Draft:
         body = Weighing(
-            **common(self._settings, at, operator=operator),
-            **weighed_fields(self._settings, platter, load),
+            **common(self._settings, at, operator=operator), **weighed_fields(self._settings, platter, load)
         )
         return to_draft(self._settings, at, body)
 

@@ -3,6 +3,9 @@
 A weigh cycle alone is not a sale. Goods and buyer are cleared after each sale, so that the next customer never pays
 for the last one's. Auto-confirmation is a rule and off by default. A scan chooses goods or, where it names a
 participant of the market, the buyer; a payment code is neither, and is forgotten.
+
+A stall sells from a batch: the seller's only open one of the goods is taken silently, several want a choice, which
+holds until that batch is sold out. Nothing about a batch holds up a sale unless a rule says so, but a stop of sale.
 """
 
 from __future__ import annotations
@@ -13,27 +16,21 @@ from typing import Any, Final
 
 from edge_agent.model import Command, Instant, Observation, Reading, Scan
 from edge_agent.records.bodies import Sale
-from edge_agent.records.canonical import clean_text
 from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import PricePer, Quote, fen, line_amount, price_suspect, round_off
-from edge_agent.station.base import (
-    Outcome,
-    Platter,
-    Platters,
-    Refused,
-    Settings,
-    View,
-    common,
-    to_draft,
-    weighed_fields,
-    weight_view,
-)
+from edge_agent.station.arguments import MOST_PIECES, Arguments, NotDone
+from edge_agent.station.base import Outcome, Settings, View, common, to_draft, weight_view
+from edge_agent.station.batches import Account
+from edge_agent.station.books import Books
+from edge_agent.station.bounded import Bounded
 from edge_agent.station.codes_seen import goods_of, party_of, understand
-from edge_agent.station.weigh_cycle import Load, Phase
+from edge_agent.station.desk import Action, Desk, Quantity, carry_out
+from edge_agent.station.stops import Stop
+from edge_agent.station.till import MOST_AMOUNT, Till
 
 _MOST_PRICE: Final = 100_000_000  # fen; a million yuan for a kilogram or a piece
-_MOST_AMOUNT: Final = 10_000_000_000
+_MOST_GOODS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +47,55 @@ class Goods:
     flags: tuple[Flag, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """Where goods come from: the batch's number, what the books know of it, and the stop it is under."""
+
+    batch: str | None = None
+    account: Account | None = None
+    stop: Stop | None = None
+
+
 class SaleStation:
     """A counter: goods, weight and the operator's word become one sale."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, books: Books) -> None:
         self._settings = settings
-        self._platters = Platters(settings)
+        self._books = books
+        self._desk = Desk(settings, books)
+        self._till = Till(self._desk)
+        self._actions: dict[str, Action] = {
+            "goods": self._choose,
+            "batch": self._choose_batch,
+            "clear": self._start_again,
+            "confirm": self._confirm,
+            "capture": self._capture,
+            "ticket": self._till.begin_ticket,
+            "settle": self._till.settle,
+            "return": self._till.take_back,
+            "tare": self._desk.set_tare,
+            "deduct": self._desk.set_deduction,
+            "loss": self._desk.lose,
+            "stocktake": self._desk.count,
+        }
+        self._chosen: Bounded[str] = Bounded(_MOST_GOODS)
+        self._at: Instant | None = None
+        self._clear()
+
+    def _clear(self) -> None:
         self._goods: Goods | None = None
         self._buyer: str | None = None
         self._not_goods: str | None = None
+        self._reported: str | None = None
 
     @property
     def view(self) -> View:
-        """How the station stands, with the chosen goods; `not_goods` is the class of a scan that named none."""
-        goods, platter = self._goods, self._platters.in_use
+        """How the station stands; `batches` are those to choose from, oldest first.
+
+        `not_goods` is the class of a scan that named no goods.
+        """
+        goods, platter = self._goods, self._desk.platters.in_use
+        open_batches = self._desk.open_batches(goods.code, self._at) if goods and self._at else []
         return weight_view(
             self._settings,
             platter,
@@ -72,16 +104,26 @@ class SaleStation:
             buyer=self._buyer,
             not_goods=self._not_goods,
             can_confirm=goods is not None and platter.cycle.load is not None,
+            batches=[
+                {"batch": each.batch, "left_mg": each.left_mg, "left_qty": each.left_qty} for each in open_batches
+            ],
+            batch=self._chosen.get(goods.code) if goods else None,
+            ticket=self._till.ticket,
+            **self._desk.view,
         )
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
+        self._at = observation.at
         if isinstance(observation.event, Scan):
             self._scan(observation.event)
         else:
-            self._platters.observe(observation)
+            self._desk.platters.observe(observation)
         if self._settings.auto_confirm and isinstance(observation.event, Scan | Reading):
-            return self._sell(observation.at, operator=None).drafts
+            try:
+                return self._sell(observation.at, None, Arguments({}), ask=False)
+            except NotDone as problem:
+                return problem.drafts
         return ()
 
     def _scan(self, scan: Scan) -> None:
@@ -91,6 +133,7 @@ class SaleStation:
         if party is not None:
             self._buyer = party
         elif goods is not None:
+            self._reported = None
             self._goods = Goods(
                 code=goods.code, lot=goods.lot, serial=goods.serial, expiry=goods.expiry, flags=goods.flags
             )
@@ -98,99 +141,158 @@ class SaleStation:
             self._not_goods = seen.classified.code_class
 
     def command(self, command: Command) -> Outcome:
-        """`goods` chooses, `clear` forgets, `confirm` sells; `capture` sells a load that was there at the start."""
-        match command.name:
-            case "goods":
-                return self._choose(command.arguments)
-            case "clear":
-                self._clear()
-                return Outcome()
-            case "confirm":
-                return self._sell(
-                    command.at,
-                    operator=command.operator,
-                    qty=command.arguments.get("qty"),
-                    paid=command.arguments.get("amount_fen"),
-                )
-            case "capture":
-                return self._sell(command.at, operator=command.operator, by_hand=True)
-            case _:
-                return Outcome(refused=Refused(code="unknown-command"))
+        """`goods` and `batch` choose, `clear` forgets, `confirm` sells; `capture` sells a load that was there at the
+        start; `ticket` and `settle` put lines together; `return`, `loss`, `stocktake`."""
+        self._at = command.at
+        return carry_out(self._actions, command)
 
-    def _clear(self) -> None:
-        self._goods = self._buyer = self._not_goods = None
+    # --- choosing
 
-    def _choose(self, arguments: Any) -> Outcome:
-        code, price, per = arguments.get("code"), arguments.get("price_fen"), arguments.get("price_per", "kg")
-        if not isinstance(code, str) or not code.strip() or per not in ("kg", "500g", "each"):
-            return Outcome(refused=Refused(code="bad-goods"))
-        if price is not None and (type(price) is not int or not 0 <= price <= _MOST_PRICE):
-            return Outcome(refused=Refused(code="bad-price"))
-        name = arguments.get("name")
-        name = (clean_text(name)[0] or None) if isinstance(name, str) else None
-        self._goods = Goods(code=clean_text(code)[0], name=name, price_fen=price, price_per=per)
-        return Outcome()
+    def _start_again(self, _command: Command, _arguments: Arguments) -> Sequence[Draft]:
+        self._clear()
+        self._desk.clear_extras()
+        return ()
+
+    def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
+        code, per = arguments.some(("code",)).get("code"), arguments.some(("price_per",)).get("price_per", "kg")
+        if not isinstance(code, str) or per not in ("kg", "500g", "each"):
+            raise NotDone("bad-goods")
+        try:
+            price = arguments.whole("price_fen", 0, _MOST_PRICE)
+        except NotDone:
+            raise NotDone("bad-price") from None
+        self._reported = None
+        self._goods = Goods(code=code, name=arguments.text("name"), price_fen=price, price_per=per)
+        return ()
+
+    def _choose_batch(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """The batch that goods are sold from until it is sold out: `batch`, and `goods_code` or the chosen goods."""
+        goods = arguments.text("goods_code") or (self._goods.code if self._goods else None)
+        if goods is None:
+            raise NotDone("no-goods")
+        self._chosen.put(goods, arguments.needed("batch"))
+        return ()
+
+    def _source(self, goods: Goods, at: Instant, named: str | None, *, ask: bool) -> _Source:
+        """Where goods come from. Raises `NotDone` where the operator has to choose."""
+        party = self._settings.party
+        if named is not None:
+            account = self._books.batches.find(named, party=party, goods=goods.code)
+            return _Source(
+                batch=named, account=account, stop=self._desk.stop(at, batch=named, goods=goods.code, lot=goods.lot)
+            )
+        recent = self._desk.recent_batches(goods.code, at)
+        candidates = self._desk.open_batches(goods.code, at)
+        if not candidates:
+            last = recent[-1] if recent else None  # all of them are under a stop
+            number = last.batch if last else None
+            return _Source(
+                batch=number, account=last, stop=self._desk.stop(at, batch=number, goods=goods.code, lot=goods.lot)
+            )
+        chosen = next((each for each in candidates if each.batch == self._chosen.get(goods.code)), None)
+        if chosen is None:
+            if len(candidates) > 1 and ask and self._settings.batches.choice == "ask":
+                raise NotDone("choose-batch")
+            chosen = candidates[0]
+        stop = self._desk.stop(at, batch=chosen.batch, goods=goods.code, lot=goods.lot)
+        return _Source(batch=chosen.batch, account=chosen, stop=stop)
+
+    # --- selling
+
+    def _confirm(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        return self._sell(command.at, command, arguments)
+
+    def _capture(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        return self._sell(command.at, command, arguments, by_hand=True)
 
     def _sell(
-        self, at: Instant, *, operator: str | None, qty: object = None, paid: object = None, by_hand: bool = False
-    ) -> Outcome:
-        """One sale. `paid` is what the operator rounds the amount off to: never more than the amount."""
+        self, at: Instant, command: Command | None, arguments: Arguments, *, by_hand: bool = False, ask: bool = True
+    ) -> Sequence[Draft]:
+        """One sale. `amount_fen` is what the operator rounds the amount off to: never more than the amount."""
         goods = self._goods
         if goods is None:
-            return Outcome(refused=Refused(code="no-goods"))
-        platter = self._platters.in_use
-        by_piece = goods.price_per == "each"
-        pieces = 1 if qty is None or not by_piece else qty
-        if type(pieces) is not int or not 1 <= pieces <= 100_000:
-            return Outcome(refused=Refused(code="bad-quantity"))
-        if by_piece:
-            fields: dict[str, Any] = {"captured_by": "manual", "mode": "piece", "qty": pieces}
-            amounts = self._amounts(goods, None, None, None, pieces)
-        else:
-            load = platter.cycle.could_take_by_hand() if by_hand else platter.cycle.load
-            if load is None:
-                return Outcome(refused=Refused(code=_why_not(platter)))
-            fields = weighed_fields(self._settings, platter, load)
-            amounts = self._amounts(goods, platter.reading, fields["net_mg"], load, pieces)
-        raw = amounts["amount_raw_fen"]
-        if paid is not None and (type(paid) is not int or raw is None or not 0 <= paid <= raw):
-            return Outcome(refused=Refused(code="rounded-up" if type(paid) is int else "bad-amount"))
-        if not by_piece:
-            _ = platter.cycle.take_by_hand() if by_hand else platter.cycle.take()
-        amounts["amount_fen"] = paid if paid is not None else amounts["amount_fen"]
-        # A seller's open batches are not known here: every line is one whose origin is not recorded.
-        flags = (*fields.pop("flags", ()), *goods.flags, *amounts.pop("flags"), "no_upstream")
+            raise NotDone("no-goods")
+        quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
+        amounts = self._amounts(goods, quantity, pieces)
+        _round_down(amounts, arguments)
+        source = self._source(goods, at, arguments.text("batch"), ask=ask)
+        if source.stop is not None and self._settings.batches.stopped == "refuse":
+            raise NotDone("stopped", *self._report(source, goods, at, command))
+        flags = [*quantity.fields.pop("flags", ()), *goods.flags, *amounts.pop("flags")]
+        flags += self._doubts(source, goods, quantity, pieces)
+        # Drawn last, so that what was refused uses up no number.
+        trace_code = self._desk.number(at)
         body = Sale(
-            **common(self._settings, at, operator=operator),
-            **fields,
+            **common(self._settings, at, operator=command.operator if command else None),
+            **quantity.fields,
             **amounts,
             flags=tuple(dict.fromkeys(flags)),
             goods_code=goods.code,
-            goods_name=goods.name,
+            goods_name=goods.name or (source.account.goods_name if source.account else None),
+            batch=source.batch,
+            trace_code=trace_code,
+            upstream_ticket=source.account.upstream if source.account else None,
             lot=goods.lot,
             serial=goods.serial,
             expiry=goods.expiry,
             seller=self._settings.party,
             buyer=self._buyer,
+            **self._till.next_line(),
         )
+        sale = to_draft(self._settings, at, body)
+        drafts = [sale]
+        if source.stop is not None:
+            drafts.append(self._desk.hit(source.stop, at, command, batch=source.batch, goods=goods.code, sold=sale.id))
         self._clear()
-        return Outcome(drafts=(to_draft(self._settings, at, body),))
+        return self._desk.taken(quantity, *drafts)
 
-    def _amounts(
-        self, goods: Goods, reading: Reading | None, net_mg: int | None, load: Load | None, qty: int
-    ) -> dict[str, Any]:
+    def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
+        if goods.price_per != "each":
+            return self._desk.weigh(by_hand=by_hand), 1
+        try:
+            pieces = arguments.whole("qty", 1, MOST_PIECES) or 1
+        except NotDone:
+            raise NotDone("bad-quantity") from None
+        return Quantity(fields={"captured_by": "manual", "mode": "piece", "qty": pieces}), pieces
+
+    def _doubts(self, source: _Source, goods: Goods, quantity: Quantity, pieces: int) -> list[Flag]:
+        """What is doubtful about the batch. Raises `NotDone` where a rule refuses it."""
+        rules = self._settings.batches
+        if source.account is None:
+            if rules.no_upstream == "refuse":
+                raise NotDone("no-batch")
+            return ["no_upstream"]
+        by_piece = goods.price_per == "each"
+        if not source.account.would_be_over(
+            quantity.goods_mg, pieces if by_piece else 0, rules.tolerance(source.account.goods)
+        ):
+            return []
+        if rules.over_balance == "refuse":
+            raise NotDone("over-balance")
+        return ["over_balance"]
+
+    def _report(self, source: _Source, goods: Goods, at: Instant, command: Command | None) -> Sequence[Draft]:
+        """The record that stopped goods turned up: once for the goods on the counter, however often it is tried."""
+        stop = source.stop
+        if stop is None or self._reported == stop.id:
+            return ()
+        self._reported = stop.id
+        return (self._desk.hit(stop, at, command, batch=source.batch, goods=goods.code, sold=None),)
+
+    def _amounts(self, goods: Goods, quantity: Quantity, qty: int) -> dict[str, Any]:
         """Price and amount of a line. The scale's own amount is the amount; ours is the check, or its stand-in.
 
-        The scale's amount is for all that lies on it, so for goods added to others it says nothing.
+        The scale's amount is for all that lies on it, so where goods were added to others, or crates or deductions
+        subtracted, it says nothing.
         """
+        reading = quantity.platter.reading if quantity.platter is not None else None
         price = goods.price_fen
         if price is None and reading is not None:
             price = _fen(reading.unit_price, _MOST_PRICE)
         quote = None if price is None else Quote(price, goods.price_per)
-        ours = None if quote is None else line_amount(quote, paid_mg=net_mg, qty=qty)
-        theirs = None
-        if reading is not None and load is not None and not load.base_mg:
-            theirs = _fen(reading.amount, _MOST_AMOUNT)
+        mass = None if quantity.net_mg is None else quantity.goods_mg
+        ours = None if quote is None else line_amount(quote, paid_mg=mass, qty=qty)
+        theirs = _fen(reading.amount, MOST_AMOUNT) if reading is not None and quantity.own_amount else None
         flags: list[Flag] = []
         if theirs is not None and ours is not None and theirs != ours:
             flags.append("amount_mismatch")
@@ -209,17 +311,18 @@ class SaleStation:
         }
 
 
-def _why_not(platter: Platter) -> str:
-    state = platter.state
-    if state in ("overload", "underload", "disconnected", "stale", "bad-data", "waiting", "loaded-at-start"):
-        return state
-    match platter.cycle.phase:
-        case Phase.CAPTURED | Phase.UNLOADING:
-            return "already-sold"
-        case Phase.LOADING:
-            return "not-stable"
-        case _:
-            return "no-load"
+def _round_down(amounts: dict[str, Any], arguments: Arguments) -> None:
+    """What the operator takes instead of the amount: never more."""
+    try:
+        paid = arguments.whole("amount_fen", -MOST_AMOUNT, MOST_AMOUNT)
+    except NotDone:
+        raise NotDone("bad-amount") from None
+    if paid is None:
+        return
+    raw = amounts["amount_raw_fen"]
+    if raw is None or not 0 <= paid <= raw:
+        raise NotDone("rounded-up")
+    amounts["amount_fen"] = paid
 
 
 def _fen(text: str | None, most: int) -> int | None:

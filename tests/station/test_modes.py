@@ -20,7 +20,7 @@ from edge_agent.model import (
     StateChange,
     TagRead,
 )
-from edge_agent.station import MODES, Settings, Station, make_station
+from edge_agent.station import MODES, Books, Settings, Station, make_station
 from edge_agent.station.weigh_cycle import CycleRules
 
 
@@ -43,7 +43,7 @@ class Place:
             "scales": ("s", "t"),
         }
         self.station: Station = make_station(
-            Settings(id="A12", mode=mode, zone=ZoneInfo("Asia/Shanghai"), rules=rules, **(settings | changes))
+            Settings(id="A12", mode=mode, zone=ZoneInfo("Asia/Shanghai"), rules=rules, **(settings | changes)), Books()
         )
         self._now = instants
         self.records: list[dict[str, Any]] = []

@@ -1,0 +1,193 @@
+"""What the stations of one box know from earlier records: batches, stops of sale, recent sales, vehicles, numbers.
+
+`fold` takes one record after another, whoever made it; a station's own drafts are folded by whoever keeps them,
+before any station's next turn. A record that is corrected long after must be brought along: `wanted` says which.
+Nothing here reads a store or a clock, and every collection is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from edge_agent.records.bodies import (
+    Amend,
+    Disposal,
+    Intake,
+    IntakeReview,
+    Loss,
+    Release,
+    Return,
+    Sale,
+    Settlement,
+    Stocktake,
+    StopSale,
+    Transfer,
+    Transform,
+    Void,
+)
+from edge_agent.records.bodies import Entry as GateEntry
+from edge_agent.records.envelope import Draft
+from edge_agent.station.batches import Batches, Effect, Key, effects, facts
+from edge_agent.station.bounded import Bounded
+from edge_agent.station.numbers import Numbers
+from edge_agent.station.recent_sales import RECENT, RecentSales
+from edge_agent.station.stops import Stops
+
+_CORRECTIONS: Final = 5_000
+_VEHICLES: Final = 1_000
+
+_MOVES: Final = frozenset(kind.TYPE for kind in (Intake, Sale, Return, Loss, Stocktake, Transfer, Transform, Disposal))
+FOLDED: Final = _MOVES | {kind.TYPE for kind in (IntakeReview, GateEntry, Settlement, StopSale, Release, Void, Amend)}
+"""The types of records that the books take notice of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record as the books need it."""
+
+    id: str
+    type: str
+    time: str
+    data: Mapping[str, Any]
+
+    @classmethod
+    def of_draft(cls, draft: Draft) -> Entry:
+        """A record that is about to be kept."""
+        return cls(id=draft.id, type=draft.type, time=draft.time, data=orjson.loads(draft.data))
+
+    @classmethod
+    def of_body(cls, body: bytes) -> Entry:
+        """A kept record."""
+        event = orjson.loads(body)
+        return cls(id=event["id"], type=event["type"], time=event["time"], data=event["data"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """The first of a vehicle's two weighings: the record that holds it, and what it says."""
+
+    id: str
+    plate_no: str
+    mass_mg: int
+    indication: str
+    unit: str
+
+
+class Books:
+    """Everything that stations share. Not thread-safe: the stations of a box take turns at it."""
+
+    def __init__(self) -> None:
+        self.numbers = Numbers()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything but the running numbers, which must never run back."""
+        self.batches = Batches()
+        self.stops = Stops()
+        self.sales = RecentSales()
+        self._passings: Bounded[Passing] = Bounded(_VEHICLES)
+        self._effects: Bounded[tuple[Effect, ...]] = Bounded(RECENT)
+        self._corrected: Bounded[tuple[Effect, ...]] = Bounded(_CORRECTIONS)
+
+    def passing(self, plate_no: str) -> Passing | None:
+        """The first weighing of a vehicle whose second one has not come yet."""
+        return self._passings.get(plate_no)
+
+    # --- taking records
+
+    def wanted(self, entry: Entry) -> int | None:
+        """The sequence of the record that has to be brought along to fold this one; None where none is needed."""
+        if entry.type not in (Void.TYPE, Amend.TYPE) or entry.data["corrected_type"] not in _MOVES:
+            return None
+        known = entry.data["corrects"] in self._corrected or entry.data["corrects"] in self._effects
+        return None if known else int(entry.data["corrected_sequence"])
+
+    def fold(self, entry: Entry, corrected: Entry | None = None) -> None:
+        """Take notice of a record. `corrected` is the one that `wanted` asked for, as long as it is still there."""
+        if entry.type in (Void.TYPE, Amend.TYPE):
+            self._correct(entry, corrected)
+        else:
+            done = effects(entry.type, entry.data)
+            self._apply(done, entry.type, entry.data, entry.time)
+            if done:
+                self._effects.put(entry.id, done)
+        match entry.type:
+            case StopSale.TYPE:
+                self.stops.put(entry.id, entry.data)
+            case Release.TYPE:
+                self.stops.lift(entry.data)
+            case IntakeReview.TYPE if entry.data["batch"]:
+                account = self.batches.find(entry.data["batch"], party=entry.data["party"])
+                if account is not None:
+                    account.review = entry.data["decision"]
+        self.remember(entry)
+
+    def remember(self, entry: Entry) -> None:
+        """Take a record among the recent ones only: what it does to the balances is in the books already."""
+        self.sales.take(entry.id, entry.type, entry.data)
+        data = entry.data
+        match entry.type:
+            case Void.TYPE:
+                self.sales.correct(data["corrects"], None)
+                for passing in [each for each in self._passings if each.id == data["corrects"]]:
+                    self._passings.pop(passing.plate_no)
+            case Amend.TYPE if data["corrected_type"] == Sale.TYPE:
+                self.sales.correct(data["corrects"], data["content"])
+            case GateEntry.TYPE if data["plate_no"] and data["net_mg"] is not None:
+                passing = Passing(
+                    id=entry.id,
+                    plate_no=data["plate_no"],
+                    mass_mg=data["net_mg"],
+                    indication=data["indication"],
+                    unit=data["unit"],
+                )
+                self._passings.put(passing.plate_no, passing)
+            case Transfer.TYPE if data["plate_no"] and data["tare_record"]:
+                self._passings.pop(data["plate_no"])
+
+    def _apply(self, done: tuple[Effect, ...], type_name: str, data: Mapping[str, Any], time: str) -> None:
+        opened = int(datetime.fromisoformat(time).timestamp() * 1000) if data["clock"]["synced"] else None
+        for effect in done:
+            self.batches.apply(effect, opened_ms=opened, facts=facts(type_name, data, effect))
+
+    def _correct(self, entry: Entry, corrected: Entry | None) -> None:
+        """Take back what the corrected record did, and book what it should have done."""
+        name, type_name = entry.data["corrects"], entry.data["corrected_type"]
+        before = self._corrected.get(name)
+        if before is None:
+            before = self._effects.get(name)
+        if before is None:
+            before = () if corrected is None else effects(corrected.type, corrected.data)
+        for effect in before:
+            self.batches.apply(effect.back())
+        after: tuple[Effect, ...] = ()
+        if entry.type == Amend.TYPE:
+            after = effects(type_name, entry.data["content"])
+            self._apply(after, type_name, entry.data["content"], entry.time)
+        if type_name in _MOVES:
+            self._corrected.put(name, after)
+
+    # --- remembering over a restart
+
+    def snapshot(self) -> dict[str, Any]:
+        """The balances and stops as plain values; recent records are taken from the store again."""
+        return {
+            "batches": self.batches.to_plain(),
+            "stops": self.stops.to_plain(),
+            "corrected": [
+                [name, [[*effect.key, *effect[1:]] for effect in done]] for name, done in self._corrected.items()
+            ],
+        }
+
+    def load(self, plain: Mapping[str, Any]) -> None:
+        """Take a snapshot. Raises KeyError, TypeError or ValueError for what is none."""
+        self.clear()
+        self.batches.load(plain["batches"])
+        self.stops.load(plain["stops"])
+        for name, done in plain["corrected"]:
+            self._corrected.put(name, tuple(Effect(Key(*each[:3]), *each[3:]) for each in done))

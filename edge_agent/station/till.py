@@ -1,0 +1,113 @@
+"""The till of a counter: lines of one customer on a ticket, their payment, and what comes back of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from edge_agent.model import Command
+from edge_agent.records.bodies import Return, Settlement
+from edge_agent.records.envelope import Draft
+from edge_agent.records.money import total
+from edge_agent.station.arguments import Arguments, NotDone
+from edge_agent.station.desk import Desk, Quantity
+from edge_agent.station.recent_sales import Line
+
+MOST_AMOUNT: Final = 10_000_000_000
+"""Fen; a hundred million yuan."""
+
+_PAY_METHODS: Final = ("cash", "card", "wechat", "alipay", "unionpay", "ecny", "account", "other")
+
+
+class Till:
+    """Tickets and payments of one counter. Sales that are not found here are too long ago for it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.ticket: str | None = None
+        self._lines = 0
+
+    def next_line(self) -> dict[str, Any]:
+        """Ticket and line of the next sale; without a ticket each sale is a line by itself."""
+        if self.ticket is None:
+            return {"ticket": None, "line": 1}
+        self._lines += 1
+        return {"ticket": self.ticket, "line": self._lines}
+
+    def begin_ticket(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """The lines from now on are of one ticket, `ticket` or a new number, until it is settled."""
+        self.ticket = arguments.text("ticket") or self._desk.paper_number(command.at)
+        self._lines = 0
+        return ()
+
+    def settle(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """One payment for `lines` (ids or trace codes of sales) or a `ticket`; `total_fen` is at most what is due."""
+        lines = self._lines_to_settle(arguments)
+        amounts = [line.left_fen for line in lines]
+        if None in amounts:
+            raise NotDone("no-amount")
+        whole, due = total((amount for amount in amounts if amount is not None), self._desk.settings.round_off)
+        paid = arguments.whole("total_fen", 0, MOST_AMOUNT)
+        ticket = lines[0].data["ticket"]
+        draft = self._desk.draft(
+            Settlement,
+            command.at,
+            command,
+            captured_by="manual",
+            ticket=ticket if all(line.data["ticket"] == ticket for line in lines) else None,
+            lines=tuple(line.id for line in lines),
+            lines_fen=whole,
+            total_fen=due if paid is None else paid,
+            pay_method=arguments.one_of("pay_method", _PAY_METHODS) or "other",
+            seller=self._desk.settings.party,
+            buyer=lines[0].data["buyer"],
+            **arguments.some(("channel", "order_no")),
+        )
+        if ticket is not None and ticket == self.ticket:
+            self.ticket, self._lines = None, 0
+        return (draft,)
+
+    def _lines_to_settle(self, arguments: Arguments) -> list[Line]:
+        names = arguments.texts("lines")
+        ticket = arguments.text("ticket") or self.ticket
+        if names:
+            found = [self._desk.books.sales.find(name) for name in names]
+        else:
+            found = list(self._desk.books.sales.on(ticket)) if ticket is not None else []
+        lines = list({line.id: line for line in found if line is not None}.values())
+        if not lines or None in found:
+            raise NotDone("unknown-sale")
+        if any(line.settled_by is not None for line in lines):
+            raise NotDone("already-settled")
+        return lines
+
+    def take_back(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """Goods of a `sale` (id or trace code) come back, with the `reason`: what lies on the scale where `weigh` is
+        said, else `net_mg` or `qty` as typed, else all of it. `goods_go` says where they go."""
+        line = self._desk.books.sales.find(arguments.needed("sale"))
+        if line is None:
+            raise NotDone("unknown-sale")
+        reason = arguments.needed("reason")
+        quantity = self._desk.weigh() if arguments.yes("weigh") else Quantity(fields={"captured_by": "manual"})
+        typed = arguments.pieces() if line.by_piece else (quantity.net_mg or arguments.mass("net_mg"))
+        back = line.left if typed is None else typed
+        if not 0 < back <= line.left:
+            raise NotDone("too-much")
+        refund = line.refund(back)
+        paid_back = arguments.whole("amount_fen", 0, MOST_AMOUNT)
+        if paid_back is not None and (refund is None or paid_back > (line.left_fen or 0)):
+            raise NotDone("too-much")
+        sold = ("goods_code", "goods_name", "batch", "trace_code", "mode", "price_fen", "price_per", "seller", "buyer")
+        amount: dict[str, Any] = {"qty": back} if line.by_piece else {"net_mg": back}
+        draft = self._desk.draft(
+            Return,
+            command.at,
+            command,
+            corrects=line.id,
+            reason=reason,
+            amount_fen=refund if paid_back is None else paid_back,
+            goods_go=arguments.one_of("goods_go", ("stock", "disposal", "supplier")),
+            **{name: line.data[name] for name in sold},
+            **(quantity.fields | amount),
+        )
+        return self._desk.taken(quantity, draft)
