@@ -142,6 +142,11 @@ def options_of(spec: DriverSpec, chance: random.Random) -> dict[str, Any]:
     return {option.name: chance.choice(option.choices) for option in spec.options if option.choices}
 
 
+def listening(spec: DriverSpec) -> dict[str, Any]:
+    """The default settings, without asking: some codecs take an answer only where they asked."""
+    return {option.name: False if option.name == "poll" else option.default for option in spec.options}
+
+
 def resident() -> int:
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -155,7 +160,8 @@ def fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds:
     fed, memory = 0, 0
     said: Counter[str] = Counter()
     while fed < amount and time.monotonic() < until:
-        patient = Patient(spec.make(options_of(spec, chance)))
+        # First as its frames were made, so that some are read; then with whatever settings a box may have.
+        patient = Patient(spec.make(options_of(spec, chance) if fed else listening(spec)))
         segment_end = fed + min(SEGMENT, amount - fed)
         while fed < segment_end:
             chunk = next(chunks)
