@@ -89,13 +89,6 @@ class Numbers:
         self._free[party] = self._changed[party] = (block + 1) * LEASE
         return range(block * LEASE, (block + 1) * LEASE)
 
-    def skip(self, party: str, count: int) -> None:
-        """Drop numbers that were issued without this store knowing: those since the image it was restored from."""
-        if party in self._free:
-            self._free[party] = self._changed[party] = self._free[party] + count
-        for key in [key for key in self._leases if key[0] == party]:
-            del self._leases[key]
-
     def notes(self) -> dict[str, int]:
         """The first free number of each seller that changed since this was asked last.
 

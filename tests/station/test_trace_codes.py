@@ -115,14 +115,6 @@ def test_a_clock_that_is_not_right_neither_lifts_nor_lowers() -> None:
     assert int(take(numbers, LEASE, at(0))[-1]) == first + 1 + LEASE
 
 
-def test_numbers_issued_unseen_are_skipped() -> None:
-    numbers = Numbers()
-    first = int(take(numbers, 1)[0])
-    numbers.skip(STALL, 1_000)
-    assert int(take(numbers, 1)[0]) >= first + 1_000
-    assert numbers.notes()
-
-
 def test_what_is_refused_uses_up_no_number(hall: Any, stocked: Any, stall: Any) -> None:
     stocked(kilograms=100)
     first = int(stall.sell()["trace_code"])

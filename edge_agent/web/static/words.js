@@ -11,11 +11,17 @@ export const words = {
       "loaded-at-start": "开机时秤上有物，请先清空", overload: "超载", underload: "低于零位", stale: "秤无数据",
       disconnected: "秤未连接", "bad-data": "数据异常", waiting: "等待数据",
     },
-    type: { weighing: "称重", scan: "扫码", sale: "销售", tag: "标签", chain: "新链" },
+    type: {
+      weighing: "称重", scan: "扫码", sale: "销售", tag: "标签", chain: "新链", return: "退货", settlement: "结算", loss: "损耗",
+      stocktake: "盘点", intake: "进货", intake_review: "进货审核", entry: "进门", inspection: "检测", disposal: "处置",
+      stop_sale: "停售", release: "解除停售", recall_hit: "召回命中", transfer: "调拨", transform: "加工", filling: "充装",
+      environment: "温湿度", void: "作废", amend: "更正",
+    },
     refusal: {
       "no-goods": "请先选择商品", "not-stable": "重量未稳定", "no-load": "秤上无货", "already-sold": "此货已记录，请先清空秤盘",
       "loaded-at-start": "请先清空秤盘", overload: "超载", underload: "低于零位", disconnected: "秤未连接", stale: "秤无数据",
-      "not-saved-in-time": "尚未保存，请稍候查看记录",
+      "not-saved-in-time": "尚未保存，请稍候查看记录", "choose-batch": "请选择进货批次", stopped: "此批次已停售",
+      "no-batch": "没有进货批次", "over-balance": "超过进货量",
     },
   },
   en: {
@@ -30,12 +36,16 @@ export const words = {
       "loaded-at-start": "loaded at start: clear the platter", overload: "overload", underload: "below zero",
       stale: "no data from the scale", disconnected: "scale not connected", "bad-data": "unusable data", waiting: "waiting for data",
     },
-    type: { weighing: "weighing", scan: "scan", sale: "sale", tag: "tag", chain: "new chain" },
+    type: {
+      weighing: "weighing", scan: "scan", sale: "sale", tag: "tag", chain: "new chain", intake_review: "intake review",
+      stop_sale: "stop of sale", recall_hit: "stopped goods",
+    },
     refusal: {
       "no-goods": "Choose goods first", "not-stable": "Not stable yet", "no-load": "Nothing on the scale",
       "already-sold": "Already recorded: clear the platter", "loaded-at-start": "Clear the platter first",
       overload: "Overload", underload: "Below zero", disconnected: "Scale not connected", stale: "No data from the scale",
-      "not-saved-in-time": "Not saved yet, watch the records",
+      "not-saved-in-time": "Not saved yet, watch the records", "choose-batch": "Choose a batch first",
+      stopped: "This batch must not be sold", "no-batch": "No batch of these goods", "over-balance": "More than came in",
     },
   },
 };
