@@ -144,7 +144,7 @@ class Agent:
         bookkeeper = Bookkeeper(store)
         store.on_kept(bookkeeper.kept)
         bookkeeper.open()
-        self._stops.append(("books", 0.5, lambda _timeout: bookkeeper.close()))
+        self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:

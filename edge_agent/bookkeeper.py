@@ -86,11 +86,20 @@ class Bookkeeper:
             self._noted = self._load_balances()
             self._read_from(self._noted)
 
-    def close(self) -> None:
-        """Note the balances, if all that was booked is kept."""
-        with self._turn:
+    def close(self, timeout: float) -> None:
+        """Note the balances, if all that was booked is kept.
+
+        Where a station holds on to its turn for longer than `timeout` seconds nothing is noted: the next start reads
+        the records instead.
+        """
+        if not self._turn.acquire(timeout=timeout):
+            self._log.warning("books.not_noted", reason="a station holds its turn")
+            return
+        try:
             self._catch_up()
             self._note_balances()
+        finally:
+            self._turn.release()
 
     @contextmanager
     def turn(self) -> Iterator[Books]:
