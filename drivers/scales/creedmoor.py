@@ -19,7 +19,7 @@ from drivers.framing import Lines
 from drivers.scale_codec import COMMON_UNITS, Dialect, Form, scale_driver
 
 DIALECT = Dialect(
-    framing=Lines(limit=32, start=re.compile(rb"[+-](?=[0-9])")),
+    framing=Lines(limit=32),
     forms=(
         Form(
             pattern=re.compile(

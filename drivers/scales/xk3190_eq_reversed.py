@@ -7,8 +7,8 @@ Source: XK3190-A26 manual p. 11 (format 1). 600 to 9600 baud, 8N1, continuous.
 
 Eight characters follow the mark: seven of the display with its point, then the sign, 0 or -. The mark stands
 between the values, and there is nothing else to tell that one is whole, so a value counts when the next mark
-has come. Some indicators send seven characters without a place for the sign, and the mark behind them
-(`543.210=` for 12.345): set `width` to 7.
+has come, or 50 ms of silence. Some indicators send seven characters without a place for the sign, and the mark
+behind them (`543.210=` for 12.345): set `width` to 7.
 
 The frame tells no unit and no stability. Its digits make sense in the other direction too (`xk3190-eq-forward`):
 prove the direction with a known mass.
@@ -39,6 +39,7 @@ def _forms(width: int) -> tuple[Form, ...]:
 
 DIALECT = Dialect(
     framing=Lines(limit=24, start=re.compile(rb"=")),
+    settle=0.05,
     forms=_forms(8),
 )
 
