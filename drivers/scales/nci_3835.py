@@ -93,7 +93,7 @@ SPEC = scale_driver(
     DIALECT,
     id="nci-3835",
     title="NCI, Weigh-Tronix 3835",
-    models=("Weigh-Tronix 3835", "NCI 6710, 6720, 7800", "Avery Weigh-Tronix 7821", "CAS CI-100A", "Adam MDW, CBD"),
+    models=("Weigh-Tronix 3835", "NCI 7800", "Avery Weigh-Tronix 7821", "CAS CI-100A", "Adam MDW, CBD"),
     source="NCI SCP-01 standard; CAS CI-100A manual p. 40; Avery Weigh-Tronix 7821 manual p. 25",
     maturity="manual",
     line={"baud": "9600", "bytesize": "7", "parity": "E", "stopbits": "1"},

@@ -7,10 +7,10 @@ Source: XK3190-A26 manual p. 11; XK3190-A23p manual p. 22. 600 to 9600 baud, 8N1
     =0003.000;0012.50                   format 3: `;` and the unit price behind it
     =0003.000kg;0012.50;0037.50         format 4 (A23p, 27 bytes): unit (kg, lb, pc), price, amount
 
-The separators of format 4 are not named: one blank, comma, colon, semicolon or slash is taken. There is nothing behind the
-last digit, so a value counts when the next mark has come, or 50 ms of silence. Format 2 tells no unit and no
-stability. Its digits make sense in the other direction too (`xk3190-eq-reversed`): prove the direction with a
-known mass.
+The separators of format 4 are not named: one blank, comma, colon, semicolon or slash is taken. There is nothing
+behind the last digit, so a value counts when the next mark has come, or 50 ms of silence. Format 2 tells no unit
+and no stability. Its digits make sense in the other direction too (`xk3190-eq-reversed`): prove the direction with
+a known mass.
 """
 
 from __future__ import annotations

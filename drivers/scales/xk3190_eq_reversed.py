@@ -1,4 +1,4 @@
-"""Yaohua XK3190 `=` frames, digits from low to high: A26 format 1, D10 and DS3 class indicators.
+"""Yaohua XK3190 `=` frames, digits from low to high: A26 format 1; D10 and DS3 class indicators (unverified).
 
 Source: XK3190-A26 manual p. 11 (format 1). 600 to 9600 baud, 8N1, continuous.
 
@@ -52,7 +52,7 @@ SPEC = scale_driver(
     DIALECT,
     id="xk3190-eq-reversed",
     title="Yaohua XK3190, = frames from low to high",
-    models=("Yaohua XK3190-A23p, A26 (format 1)", "Yaohua XK3190-D10", "Yaohua XK3190-DS3"),
+    models=("Yaohua XK3190-A26 (format 1)", "Yaohua XK3190-D10, DS3 (unverified)"),
     source="XK3190-A26 manual p. 11",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
