@@ -8,8 +8,8 @@ Source: frames captured on a Kern FCB 8. 9600 8N1.
 
     0-11    weight, right-aligned with its sign        13-15   unit, left-aligned
 
-Asked by the letter `w` without CR; `t` tares (unverified: the letters of other Kern scales). All 16 columns are always there. It tells no stability; a line without
-digits or unit is refused.
+Asked by the letter `w` without CR; `t` tares (unverified: the letters of other Kern scales). All 16 columns are
+always there. It tells no stability; a line without digits or unit is refused.
 """
 
 from __future__ import annotations
