@@ -228,13 +228,15 @@ class Fixed:
     """A start mark, then `length` bytes in all, whose `check` must hold (its checksum, its end mark).
 
     `start` may list several marks. A mark may stand inside the frame too: a frame whose check fails is given up
-    for `reason`, only as far as the next start mark in it.
+    for `reason`, only as far as the next start mark in it. With `followed` the frame also fails when something
+    else than the beginning of a start mark comes behind it.
     """
 
     start: bytes | tuple[bytes, ...]
     length: int
     check: Check
     reason: str = "checksum"
+    followed: bool = False
     _starts: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     _opening: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
@@ -249,6 +251,11 @@ class Fixed:
         """See `Framing.scan`."""
         if not data.startswith(self._starts, at):
             return _noise(data, at, *self._starts, start=self._opening, final=final)
+        behind = data[at + self.length : at + self.length + 1]
+        if self.followed and not behind and not final:
+            return None
+        if self.followed and behind and not any(start.startswith(behind) for start in self._starts):
+            return _reject(_to_next_start(data, at, self.length, *self._starts), self.reason)
         return _sized(data, at, self.length, self._starts, self.check, self.reason, final=final)
 
 

@@ -19,6 +19,7 @@ guessed: a wrong weight is the worst failure there is.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +99,7 @@ class Dialect:
     is the fixed number of decimals where frames carry digits without a point, `price_decimals` the same for
     price and amount; `decimal_marks` lists the characters that may stand for the point, `ignored` those between
     the digits that do not change the value. `gross_apart` is by how many units of the last place the gross
-    weight may differ from weight + tare, because each is rounded by itself.
+    weight may differ from weight + tare, because each is rounded by itself. `settle` is that of `FrameCodec`.
     """
 
     framing: Framing
@@ -115,6 +116,7 @@ class Dialect:
     ignored: str = ""
     gross_apart: int = 0
     any_case: bool = False
+    settle: float | None = None
     poll: Poll | None = None
     commands: Mapping[str, bytes] = field(default_factory=_empty)
 
@@ -150,65 +152,42 @@ class Refused(Exception):
     """A frame cannot be read; the text is the reason of its rejection."""
 
 
-class ScaleCodec:
-    """Reads one scale dialect; see `edge_agent.driver.Codec`.
+class FrameCodec:
+    """Frames read one by one; see `edge_agent.driver.Codec`.
 
-    `poll_every` is the time in seconds after which it asks again, None to listen only.
+    `read` tells what a frame says, or raises `Refused` with the reason. With `settle`, so many seconds of silence
+    end a frame that would wait for the beginning of the next to be sure of its own end.
     """
 
-    def __init__(self, dialect: Dialect, *, poll_every: float | None = None) -> None:
-        self._dialect = dialect
-        self._frames = FrameBuffer(dialect.framing)
-        self._poll_every = poll_every if dialect.poll else None
-        self._next_poll = 0.0
-
-    @property
-    def deadline(self) -> float | None:
-        """When the next poll is due; None where the instrument speaks by itself."""
-        return None if self._poll_every is None else self._next_poll
-
-    def feed(self, data: bytes, now: float) -> list[CodecOutput]:
-        """See `Codec.feed`."""
-        events: list[CodecOutput] = [decode(self._dialect, piece) for piece in self._frames.feed(data)]
-        if self._poll_every is not None and any(not isinstance(event, Rejected) for event in events):
-            self._next_poll = now + self._poll_every
-        return events
-
-    def tick(self, now: float) -> list[CodecOutput]:
-        """See `Codec.tick`."""
-        if self._poll_every is None or self._dialect.poll is None or now < self._next_poll:
-            return []
-        self._next_poll = now + self._poll_every
-        return [Send(data=self._dialect.poll.send)]
-
-    def command(self, name: str, now: float) -> list[CodecOutput]:
-        """See `Codec.command`."""
-        return [Send(data=command_bytes(self._dialect.commands, name))]
-
-    def close(self, now: float) -> list[CodecOutput]:
-        """See `Codec.close`."""
-        return [decode(self._dialect, piece) for piece in self._frames.finish()]
-
-
-class FrameCodec:
-    """Reads frames whose fields are bits and not letters: `read` tells what one says, or raises `Refused`."""
-
-    deadline: float | None = None
-
     def __init__(
-        self, framing: Framing, read: Callable[[Frame], DeviceEvent], commands: Mapping[str, bytes] | None = None
+        self,
+        framing: Framing,
+        read: Callable[[Frame], DeviceEvent],
+        *,
+        commands: Mapping[str, bytes] | None = None,
+        settle: float | None = None,
     ) -> None:
         self._frames = FrameBuffer(framing)
         self._read = read
         self._commands = commands or {}
+        self._settle = settle
+        self._last = 0.0
+
+    @property
+    def deadline(self) -> float | None:
+        """When the silence will have ended what is held; None where nothing is, or silence says nothing."""
+        return self._last + self._settle if self._settle is not None and self._frames.held else None
 
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`."""
-        return [self._decode(piece) for piece in self._frames.feed(data)]
+        outputs = self._settled(now)
+        self._last = now
+        outputs += (self._decode(piece) for piece in self._frames.feed(data))
+        return outputs
 
     def tick(self, now: float) -> list[CodecOutput]:
-        """See `Codec.tick`: nothing is ever due."""
-        return []
+        """See `Codec.tick`."""
+        return self._settled(now)
 
     def command(self, name: str, now: float) -> list[CodecOutput]:
         """See `Codec.command`."""
@@ -217,6 +196,11 @@ class FrameCodec:
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
         return [self._decode(piece) for piece in self._frames.finish()]
+
+    def _settled(self, now: float) -> list[CodecOutput]:
+        if self._settle is None or not self._frames.held or now < self._last + self._settle:
+            return []
+        return self.close(now)
 
     def _decode(self, piece: Frame | Rejected) -> DeviceEvent:
         if isinstance(piece, Rejected):
@@ -227,6 +211,46 @@ class FrameCodec:
             return Rejected(reason=str(refused), raw=piece.raw)
 
 
+class ScaleCodec(FrameCodec):
+    """Reads one scale dialect, and asks its instrument; see `edge_agent.driver.Codec`.
+
+    `poll_every` is the time in seconds after which it asks again, None to listen only.
+    """
+
+    def __init__(self, dialect: Dialect, *, poll_every: float | None = None) -> None:
+        super().__init__(
+            dialect.framing, functools.partial(_told, dialect), commands=dialect.commands, settle=dialect.settle
+        )
+        self._poll = dialect.poll
+        self._poll_every = poll_every if dialect.poll else None
+        self._next_poll = 0.0
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next poll is due, or what is held has ended; None where the instrument speaks by itself."""
+        due = [time for time in (super().deadline, self._poll_due) if time is not None]
+        return min(due, default=None)
+
+    @property
+    def _poll_due(self) -> float | None:
+        return None if self._poll_every is None else self._next_poll
+
+    def feed(self, data: bytes, now: float) -> list[CodecOutput]:
+        """See `Codec.feed`."""
+        events = super().feed(data, now)
+        if self._poll_every is not None and any(not isinstance(event, Rejected) for event in events):
+            self._next_poll = now + self._poll_every
+        return events
+
+    def tick(self, now: float) -> list[CodecOutput]:
+        """See `Codec.tick`."""
+        outputs = super().tick(now)
+        if self._poll is None or self._poll_every is None or now < self._next_poll:
+            return outputs
+        self._next_poll = now + self._poll_every
+        return [*outputs, Send(data=self._poll.send)]
+
+
 def command_bytes(commands: Mapping[str, bytes], name: str) -> bytes:
     """Look up what a command writes; raises ValueError with the names that there are."""
     if name not in commands:
@@ -235,26 +259,21 @@ def command_bytes(commands: Mapping[str, bytes], name: str) -> bytes:
     return commands[name]
 
 
-def decode(dialect: Dialect, piece: Frame | Rejected) -> DeviceEvent:
-    """What one piece of the stream says."""
-    if isinstance(piece, Rejected):
-        return piece
+def _told(dialect: Dialect, frame: Frame) -> DeviceEvent:
+    """What one frame says; raises `Refused`."""
     for state in dialect.states:
-        told = state.pattern.fullmatch(piece.body)
+        told = state.pattern.fullmatch(frame.body)
         if told:
             if "check" in state.pattern.groupindex and not _checksum_holds(dialect, told):
-                return Rejected(reason="checksum", raw=piece.raw)
+                raise Refused("checksum")
             if state.means == "overload" or state.means == "underload":
-                return Reading(weight=None, condition=state.means, raw=piece.raw)
-            return Status(status=state.means, detail=state.detail, raw=piece.raw)
+                return Reading(weight=None, condition=state.means, raw=frame.raw)
+            return Status(status=state.means, detail=state.detail, raw=frame.raw)
     for form in dialect.forms:
-        match = form.pattern.fullmatch(piece.body)
+        match = form.pattern.fullmatch(frame.body)
         if match:
-            try:
-                return _read(dialect, form, match, piece)
-            except Refused as refused:
-                return Rejected(reason=str(refused), raw=piece.raw)
-    return Rejected(reason=_unfinished(piece) or "malformed", raw=piece.raw)
+            return _read(dialect, form, match, frame)
+    raise Refused(_unfinished(frame) or "malformed")
 
 
 def _unfinished(frame: Frame) -> str:

@@ -157,6 +157,7 @@ def _dialect(top: _Table) -> Dialect:
         decimal_marks=top.take("decimal_marks", str, "."),
         ignored=top.take("ignored", str, ""),
         gross_apart=top.take("gross_apart", int, 0),
+        settle=top.take("settle", (int, float), None),
         any_case=top.take("any_case", bool, False),
         poll=_poll(poll) if poll._left else None,
         commands={name: commands.octets(name) for name in tuple(commands._left)},

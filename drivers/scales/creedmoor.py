@@ -1,4 +1,4 @@
-"""Creedmoor Sports TRX-925 balances: 14-byte lines with leading zeros.
+"""Creedmoor balances: 14-byte lines with leading zeros.
 
 Source: example lines in the eamars/OpenTrickler driver, taken from the balance's output. 9600 8N1, continuous.
 
@@ -19,7 +19,7 @@ from drivers.framing import Lines
 from drivers.scale_codec import COMMON_UNITS, Dialect, Form, scale_driver
 
 DIALECT = Dialect(
-    framing=Lines(limit=32, start=re.compile(rb"[+-](?=[0-9])")),
+    framing=Lines(limit=32),
     forms=(
         Form(
             pattern=re.compile(
@@ -35,8 +35,8 @@ DIALECT = Dialect(
 SPEC = scale_driver(
     DIALECT,
     id="creedmoor",
-    title="Creedmoor TRX-925",
-    models=("Creedmoor Sports TRX-925",),
+    title="Creedmoor",
+    models=("Creedmoor balances",),
     source="eamars/OpenTrickler, example lines of the balance",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

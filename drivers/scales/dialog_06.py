@@ -58,7 +58,7 @@ SPEC = scale_driver(
     DIALECT,
     id="dialog-06",
     title="Checkout-Dialog 06",
-    models=("Bizerba shop scales", "METTLER TOLEDO 8217 Dialog 06, Ariva, Viva"),
+    models=("Bizerba shop scales", "METTLER TOLEDO shop scales"),
     source="Checkout-Dialog 06 descriptions, unverified",
     maturity="manual",
     line={"baud": "2400", "bytesize": "7", "parity": "O", "stopbits": "1"},

@@ -1,6 +1,6 @@
 """Indicators that send a dollar sign and six digits.
 
-Source: captures of a truck scale, as known from public programs; no manual was found. 9600 8N1, continuous.
+Source: a captured frame; no manual was found. 9600 8N1, continuous.
 
     column  0123456
             $000000␍       six digits from the high end, no sign, no point
@@ -34,8 +34,8 @@ SPEC = scale_driver(
     DIALECT,
     id="dollar-6",
     title="Dollar sign and six digits",
-    models=("Truck scale indicators",),
-    source="captures; no manual was found",
+    models=("Indicator of an unknown maker",),
+    source="a captured frame; no manual was found",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=3.0,

@@ -10,7 +10,8 @@ program: two stop bits, a frame each 100 ms).
     S, stable-in-bit-4  bits 2-0 decimals;        4 stable;                                5 negative;           7 over
 
 The two layouts exclude each other and no frame tells which it is; nor whether decimals count from 0 or, as one
-text has it, from 1: both are settings. There is no check; digits over 9, other modes and other units are refused.
+text has it, from 1: both are settings. There is no check: digits over 9, other modes and other units are
+refused, and so is a frame with anything but the next FF, or 50 ms of silence, behind it.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ def _reader(layout: str, first: int) -> Callable[[Frame], Reading]:
 def _make(options: Mapping[str, Any]) -> FrameCodec:
     length = 6 if options.get("unit_byte", True) else 5
     return FrameCodec(
-        Fixed(start=b"\xff", length=length, check=_check, reason="malformed"),
+        Fixed(start=b"\xff", length=length, check=_check, reason="malformed", followed=True),
         _reader(options.get("layout", "jcs-b"), options.get("decimals_from", 0)),
+        settle=0.05,
     )
 
 

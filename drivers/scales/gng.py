@@ -1,6 +1,6 @@
 """G&G balances (JJ-B, T and E series): 14-byte lines, asked by ESC p.
 
-Source: G&G JJ-B series manual, chapter "RS232"; frames captured on a JJ-B (eamars/OpenTrickler). 9600 8N1.
+Source: eamars/OpenTrickler, G&G JJ-B; frames captured on a JJ-B. 9600 8N1.
 
     column  0         1
             012345678901
@@ -39,8 +39,8 @@ SPEC = scale_driver(
     DIALECT,
     id="gng",
     title="G&G JJ-B",
-    models=("G&G JJ-B", "G&G T, E and TC series"),
-    source="G&G JJ-B series manual, RS232; captures",
+    models=("G&G JJ-B",),
+    source="eamars/OpenTrickler, G&G JJ-B; captures",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=5.0,

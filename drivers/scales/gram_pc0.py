@@ -1,4 +1,4 @@
-"""Gram Z3 and Xtrem indicators, format PC0: 14 bytes with a status byte.
+"""Gram Z3 indicators, format PC0: 14 bytes with a status byte.
 
 Source: Gram Z3 indicator manual, serial format PC0. 9600 8N1, continuous.
 
@@ -42,7 +42,7 @@ SPEC = scale_driver(
     DIALECT,
     id="gram-pc0",
     title="Gram Z3, format PC0",
-    models=("Gram Z3", "Gram Xtrem"),
+    models=("Gram Z3",),
     source="Gram Z3 indicator manual, serial format PC0",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

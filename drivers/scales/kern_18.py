@@ -1,6 +1,6 @@
 """Kern FCB and similar: 18-byte lines of a weight and its unit.
 
-Source: Kern FCB instruction manual, RS 232 output; frames captured on an FCB 8. 9600 8N1.
+Source: frames captured on a Kern FCB 8. 9600 8N1.
 
     column  0         1
             0123456789012345
@@ -8,8 +8,8 @@ Source: Kern FCB instruction manual, RS 232 output; frames captured on an FCB 8.
 
     0-11    weight, right-aligned with its sign        13-15   unit, left-aligned
 
-Asked by the letter `w` without CR; `t` tares. All 16 columns are always there. It tells no stability; a line without
-digits or unit is refused.
+Asked by the letter `w` without CR; `t` tares (unverified: the letters of other Kern scales). All 16 columns are
+always there. It tells no stability; a line without digits or unit is refused.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SPEC = scale_driver(
     DIALECT,
     id="kern-18",
     title="Kern FCB, 18 bytes",
-    models=("Kern FCB", "Kern FKB", "Kern 572, 573"),
-    source="Kern FCB instruction manual, RS 232 output; captures",
+    models=("Kern FCB 8",),
+    source="captures of an FCB 8",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=5.0,

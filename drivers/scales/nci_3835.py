@@ -43,7 +43,7 @@ _WITHIN = _any(lambda code: not code & 0x0F)
 _MOVING = _any(lambda code: code & 0x0D == 1)
 _NO_ZERO = _any(lambda code: bool(code & 0x08))
 _WEIGHED = rb"(?:\n[^\r\n]{6,12}\r)?"
-_MORE = rb"%b{0,2}" % _STATUS
+_MORE = rb"(?:%b%b)?" % (_STATUS, _STATUS)
 
 DIALECT = Dialect(
     framing=Lines(end=b"\r\x03", limit=40, start=re.compile(rb"\n(?=[^\r\n]{6,12}\r\n)")),
@@ -52,7 +52,7 @@ DIALECT = Dialect(
             pattern=re.compile(
                 rb"\n(?=(?:.{7}|.{6} )[A-Za-z]{2}\r)"
                 rb" *(?P<sign>-?) *(?P<weight>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[A-Za-z]{2})\r"
-                rb"\n(?P<stability>%b)(?P<condition>%b)(?:(?P<basis>%b)%b?)?" % (_SOUND, _SOUND, _STATUS, _STATUS)
+                rb"\n(?P<stability>%b)(?P<condition>%b)(?:(?P<basis>%b)%b)?" % (_SOUND, _SOUND, _STATUS, _STATUS)
             ),
             whole=True,
         ),
@@ -64,15 +64,19 @@ DIALECT = Dialect(
             detail="memory or calibration error",
         ),
         State(
-            pattern=re.compile(rb"%b\n%b%b%b%b?" % (_WEIGHED, _STATUS, _STATUS, _NO_ZERO, _STATUS)),
+            pattern=re.compile(rb"%b\n%b%b%b%b" % (_WEIGHED, _STATUS, _STATUS, _NO_ZERO, _STATUS)),
             means="error",
             detail="initial zero error",
         ),
         State(pattern=re.compile(rb"%b\n%b%b%b" % (_WEIGHED, _STATUS, _OVER, _MORE)), means="overload"),
         State(pattern=re.compile(rb"%b\n%b%b%b" % (_WEIGHED, _STATUS, _UNDER, _MORE)), means="underload"),
-        State(pattern=re.compile(rb"\n\^+ ?[A-Za-z]{2}\r\n%b{2,4}" % _STATUS), means="overload"),
-        State(pattern=re.compile(rb"\n_+ ?[A-Za-z]{2}\r\n%b{2,4}" % _STATUS), means="underload"),
-        State(pattern=re.compile(rb"\n-+ ?[A-Za-z]{2}\r\n%b{2,4}" % _STATUS), means="error", detail="zero error"),
+        State(pattern=re.compile(rb"\n\^+ ?[A-Za-z]{2}\r\n%b%b%b" % (_STATUS, _STATUS, _MORE)), means="overload"),
+        State(pattern=re.compile(rb"\n_+ ?[A-Za-z]{2}\r\n%b%b%b" % (_STATUS, _STATUS, _MORE)), means="underload"),
+        State(
+            pattern=re.compile(rb"\n-+ ?[A-Za-z]{2}\r\n%b%b%b" % (_STATUS, _STATUS, _MORE)),
+            means="error",
+            detail="zero error",
+        ),
         State(pattern=re.compile(rb"\n%b%b%b" % (_MOVING, _WITHIN, _MORE)), means="busy", detail="moving"),
         State(pattern=re.compile(rb"\n%b%b%b" % (_SOUND, _WITHIN, _MORE)), means="other", detail="status only"),
         State(pattern=re.compile(rb"\n\?"), means="error", detail="command not known"),
@@ -89,7 +93,7 @@ SPEC = scale_driver(
     DIALECT,
     id="nci-3835",
     title="NCI, Weigh-Tronix 3835",
-    models=("Weigh-Tronix 3835", "NCI 6710, 6720, 7800", "Avery Weigh-Tronix 7821", "CAS CI-100A", "Adam MDW, CBD"),
+    models=("Weigh-Tronix 3835", "NCI 7800", "Avery Weigh-Tronix 7821", "CAS CI-100A", "Adam MDW, CBD"),
     source="NCI SCP-01 standard; CAS CI-100A manual p. 40; Avery Weigh-Tronix 7821 manual p. 25",
     maturity="manual",
     line={"baud": "9600", "bytesize": "7", "parity": "E", "stopbits": "1"},

@@ -1,8 +1,7 @@
-"""Ohaus Defender, Ranger and Navigator text output.
+"""Ohaus Defender text output.
 
-Source: captures of a Defender 3000 and of a second Defender with one decimal; Ohaus Defender 3000 instruction
-manual, section "RS232 output". 9600 8N1, some 2400. Printed on request (`IP`, unverified: known from other
-programs only) or continuously.
+Source: captures of a Defender 3000, and of a second scale with one decimal. 9600 8N1, some 2400. Printed on request or
+continuously; the commands `IP`, `Z` and `T` are unverified, known from other programs only.
 
     column  0         1
             0123456789012345
@@ -43,8 +42,8 @@ SPEC = scale_driver(
     DIALECT,
     id="ohaus-defender",
     title="Ohaus Defender",
-    models=("Ohaus Defender 3000", "Ohaus Defender 5000", "Ohaus Ranger", "Ohaus T31"),
-    source="Ohaus Defender 3000 manual, RS232 output; captures",
+    models=("Ohaus Defender 3000",),
+    source="captures of a Defender 3000 and a second scale",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=5.0,

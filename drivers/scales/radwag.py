@@ -1,6 +1,6 @@
 """Radwag balances and indicators, asked by `SUI`.
 
-Source: Radwag communication protocol (PUE and R-series manuals), "S, SI, SU, SUI"; eamars/OpenTrickler. 9600 8N1.
+Source: Radwag communication protocol, "S, SI, SU, SUI"; eamars/OpenTrickler, Radwag PS R2. 9600 8N1.
 
     column  0         1
             0123456789012345678
@@ -53,7 +53,7 @@ SPEC = scale_driver(
     DIALECT,
     id="radwag",
     title="Radwag",
-    models=("Radwag PS, AS, WLC, WTC", "Radwag PUE indicators"),
+    models=("Radwag PS R2",),
     source="Radwag communication protocol, S, SI, SU, SUI",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

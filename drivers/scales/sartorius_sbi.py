@@ -85,12 +85,7 @@ SPEC = scale_driver(
     DIALECT,
     id="sartorius-sbi",
     title="Sartorius SBI",
-    models=(
-        "Sartorius Entris, Cubis, Secura, Practum",
-        "Sartorius BP, LA, Master",
-        "Sartorius Combics",
-        "Minebea Intec",
-    ),
+    models=("Sartorius Entris, Cubis", "Sartorius BP, Master", "Sartorius Combics", "Minebea Intec"),
     source="Sartorius manuals, data output: Master series p. 79; Combics 1 p. 98; Entris II p. 3",
     maturity="manual",
     line={"baud": "1200", "bytesize": "7", "parity": "O", "stopbits": "1"},

@@ -1,6 +1,6 @@
 """Shuangjie (常熟双杰) balances: 14-byte lines, asked by ESC p.
 
-Source: Changshu Shuangjie JJ and T series manual, serial interface. 9600 8N1.
+Source: public description of the Shuangjie serial interface. 9600 8N1.
 
     column  0         1
             012345678901
@@ -38,8 +38,8 @@ SPEC = scale_driver(
     DIALECT,
     id="shuangjie",
     title="Shuangjie balances",
-    models=("Shuangjie JJ, T and E series",),
-    source="Changshu Shuangjie JJ and T series manual, serial interface",
+    models=("Shuangjie (常熟双杰) balances",),
+    source="public description of the Shuangjie serial interface",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=5.0,

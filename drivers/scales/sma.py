@@ -1,4 +1,4 @@
-"""SMA protocol of the American Scale Manufacturers Association: Fairbanks, B-TEK, Rice Lake, Sartorius PR, Adam.
+"""SMA protocol of the American Scale Manufacturers Association: Fairbanks, B-TEK, Sartorius PR and others.
 
 Source: SMA SCP-0499, section "Standard scale response message"; the same in the manuals of Fairbanks FB2550 (p. 180),
 B-TEK T419S (p. 61) and Sartorius PR 5220 (p. 130). 9600 8N1.
@@ -52,7 +52,7 @@ SPEC = scale_driver(
     DIALECT,
     id="sma",
     title="SMA SCP-0499",
-    models=("Fairbanks FB2550", "B-TEK T419S", "Rice Lake", "Sartorius PR 5220", "Adam", "Avery Weigh-Tronix"),
+    models=("Fairbanks FB2550", "B-TEK T419S", "Sartorius PR 5211, PR 5220"),
     source="SMA SCP-0499, standard scale response message; Fairbanks FB2550 manual p. 180",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

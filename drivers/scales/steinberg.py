@@ -33,7 +33,7 @@ SPEC = scale_driver(
     DIALECT,
     id="steinberg",
     title="Steinberg Systems",
-    models=("Steinberg Systems SBS-LW, SBS-PW",),
+    models=("Steinberg Systems balances",),
     source="eamars/OpenTrickler, frames of a Steinberg balance",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

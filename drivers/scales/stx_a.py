@@ -1,6 +1,6 @@
 r"""Scales that send STX, the letter A, eight characters of weight, CR and ETX.
 
-Source: captures of a shop scale; no manual was found. 9600 8N1.
+Source: a captured frame; no manual was found. 9600 8N1.
 
     byte    1    2    3 … 10       11   12
             STX  A    ___0.165     CR   ETX
@@ -24,8 +24,8 @@ SPEC = scale_driver(
     DIALECT,
     id="stx-a",
     title="STX, A, eight characters",
-    models=("Shop scale of an unknown maker",),
-    source="captures; no manual was found",
+    models=("Scale of an unknown maker",),
+    source="a captured frame; no manual was found",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=3.0,

@@ -65,7 +65,7 @@ SPEC = scale_driver(
     DIALECT,
     id="toledo-8217",
     title="METTLER TOLEDO 8217, 8213",
-    models=("METTLER TOLEDO 8217, 8213, Ariva, Viva", "Datalogic Magellan 8500", "Diva"),
+    models=("METTLER TOLEDO 8217, 8213", "Datalogic Magellan 8500", "Diva"),
     source="Diva service manual, sections 6.1.3, 6.1.4; Magellan 8500 manual pp. 45-51",
     maturity="manual",
     line={"baud": "9600", "bytesize": "7", "parity": "E", "stopbits": "1"},

@@ -41,7 +41,7 @@ SPEC = scale_driver(
     DIALECT,
     id="tscale-nhb",
     title="T-Scale NHB",
-    models=("T-Scale NHB", "T-Scale NB"),
+    models=("T-Scale NHB",),
     source="captures of a T-Scale NHB",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

@@ -1,6 +1,6 @@
 """T-Scale QHW: the ST,GS family with two commas and the unit in two columns.
 
-Source: captures of a T-Scale QHW; T-Scale QHW manual, RS-232 format. 9600 8N1, continuous.
+Source: captures of a T-Scale QHW; the letters as in the ST,GS family. 9600 8N1, continuous.
 
     column  0         1
             0123456789012345
@@ -41,8 +41,8 @@ SPEC = scale_driver(
     DIALECT,
     id="tscale-qhw",
     title="T-Scale QHW",
-    models=("T-Scale QHW", "T-Scale QHB"),
-    source="captures of a T-Scale QHW; T-Scale QHW manual, RS-232 format",
+    models=("T-Scale QHW",),
+    source="captures of a T-Scale QHW",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=3.0,

@@ -40,7 +40,7 @@ SPEC = scale_driver(
     DIALECT,
     id="vibra",
     title="ViBRA, auxiliary digit behind a slash",
-    models=("ViBRA AJ, HT, SJ", "Shinko Denshi balances"),
+    models=("ViBRA balances (Shinko Denshi)",),
     source="captures of a ViBRA balance",
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

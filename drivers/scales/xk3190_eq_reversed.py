@@ -1,4 +1,4 @@
-"""Yaohua XK3190 `=` frames, digits from low to high: A26 format 1, D10 and DS3 class indicators.
+"""Yaohua XK3190 `=` frames, digits from low to high: A26 format 1; D10 and DS3 class indicators (unverified).
 
 Source: XK3190-A26 manual p. 11 (format 1). 600 to 9600 baud, 8N1, continuous.
 
@@ -7,8 +7,8 @@ Source: XK3190-A26 manual p. 11 (format 1). 600 to 9600 baud, 8N1, continuous.
 
 Eight characters follow the mark: seven of the display with its point, then the sign, 0 or -. The mark stands
 between the values, and there is nothing else to tell that one is whole, so a value counts when the next mark
-has come. Some indicators send seven characters without a place for the sign, and the mark behind them
-(`543.210=` for 12.345): set `width` to 7.
+has come, or 50 ms of silence. Some indicators send seven characters without a place for the sign, and the mark
+behind them (`543.210=` for 12.345): set `width` to 7.
 
 The frame tells no unit and no stability. Its digits make sense in the other direction too (`xk3190-eq-forward`):
 prove the direction with a known mass.
@@ -39,6 +39,7 @@ def _forms(width: int) -> tuple[Form, ...]:
 
 DIALECT = Dialect(
     framing=Lines(limit=24, start=re.compile(rb"=")),
+    settle=0.05,
     forms=_forms(8),
 )
 
@@ -51,7 +52,7 @@ SPEC = scale_driver(
     DIALECT,
     id="xk3190-eq-reversed",
     title="Yaohua XK3190, = frames from low to high",
-    models=("Yaohua XK3190-A23p, A26 (format 1)", "Yaohua XK3190-D10", "Yaohua XK3190-DS3"),
+    models=("Yaohua XK3190-A26 (format 1)", "Yaohua XK3190-D10, DS3 (unverified)"),
     source="XK3190-A26 manual p. 11",
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},

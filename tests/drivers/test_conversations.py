@@ -78,6 +78,70 @@ def test_sics_starts_the_stream_and_starts_it_again_after_a_silence(specs: Mappi
     assert words(codec.tick(17.1)) == [b"SIR\r\n".hex()]
 
 
+def test_8217_is_asked_by_a_letter_and_zeroed_only_when_told(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["toledo-8217"].make({"poll_ms": 200})
+    assert words(codec.tick(1.0)) == [b"W".hex()]
+    assert words(codec.feed(b"\x0201.234\r", 1.1)) == ["1.234 - stable gross"]
+    assert words(codec.tick(1.25)) == []
+    assert words(codec.tick(1.31)) == [b"W".hex()]
+    assert words(codec.feed(b"\x02?A\r", 1.4)) == ["status busy"]
+    assert words(codec.command("zero", 1.5)) == [b"Z".hex()]
+
+
+def test_xk3190_is_asked_by_its_address(specs: Mapping[str, DriverSpec]) -> None:
+    spec = specs["xk3190-command"]
+    assert words(spec.make({}).tick(1.0)) == [b"\x02AB03\x03".hex()]
+    assert words(spec.make({"read": "net"}).tick(1.0)) == [b"\x02AD05\x03".hex()]
+    assert words(spec.make({"address": "C"}).tick(1.0)) == [b"\x02CB01\x03".hex()]
+    assert words(spec.make({"address": "A"}).command("zero", 1.0)) == [b"\x02AH09\x03".hex()]
+
+
+def test_cas_22_is_zeroed_by_its_number(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["cas-22"].make({"number": 11})
+    assert words(codec.command("zero", 1.0)) == [bytes.fromhex("4431314b5a0d0a").hex()]
+
+
+def test_tisa_is_asked_with_the_price_zero(specs: Mapping[str, DriverSpec]) -> None:
+    assert words(specs["tisa"].make({}).tick(1.0)) == [b"98000001\r\n".hex()]
+
+
+def test_dp_401_is_answered_unless_told_not_to(specs: Mapping[str, DriverSpec]) -> None:
+    line = b"00001,06:00:27,30.01.2026,X,000000000004,0000,Y,0000002500,0000000500,0000002000,1,N,Z\r\n"
+    codec = specs["dp-401"].make({})
+    assert words(codec.feed(b"SCALE-01HB", 1.0)) == ["status other", "status heartbeat"]
+    assert words(codec.feed(b"KONTROLLU AKTAR OK?", 1.0)) == ["status other", b"OK\n".hex()]
+    assert words(codec.feed(line, 1.0)) == ["2.000 kg stable net tare=0.500", b"OK\n".hex()]
+    assert words(specs["dp-401"].make({"answer": False}).feed(line, 1.0)) == ["2.000 kg stable net tare=0.500"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "frame", "says"),
+    [
+        ("xk3190-eq-forward", b"=0012.345", "12.345 - unknown -"),
+        ("xk3190-eq-reversed", b"=543.2100", "12.345 - unknown -"),
+        ("ff-bcd", bytes.fromhex("ff4356341200"), "123.456 kg stable -"),
+    ],
+)
+def test_a_frame_without_an_end_waits_for_the_next_or_for_silence(
+    driver: str, frame: bytes, says: str, specs: Mapping[str, DriverSpec]
+) -> None:
+    codec = specs[driver].make({})
+    assert codec.deadline is None
+    assert codec.feed(frame, 1.0) == []
+    assert codec.deadline == pytest.approx(1.05)
+    assert codec.tick(1.04) == []
+    assert words(codec.tick(1.051)) == [says]
+    assert codec.deadline is None
+    assert codec.feed(frame, 2.0) == []
+    assert words(codec.feed(frame[:1], 2.01)) == [says]
+
+
+def test_a_frame_in_two_halves_with_a_silence_between_is_refused(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["xk3190-eq-forward"].make({})
+    assert codec.feed(b"=0012.3", 1.0) == []
+    assert words(codec.feed(b"45=0012.345=", 1.2)) == ["rejected truncated", "rejected malformed", "12.345 - unknown -"]
+
+
 def scanner(specs: Mapping[str, DriverSpec], **options: object) -> Codec:
     return specs["serial-scanner"].make(options)
 

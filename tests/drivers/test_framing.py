@@ -29,10 +29,12 @@ PAIRED = Marked(start=b"\x01\x02", end=b"\x03\x04", limit=16, singles=b"\x06\x15
 LINES = Lines(limit=32)
 HEADED = Lines(limit=32, start=re.compile(rb"ST,|US,"))
 FIXED = Fixed(start=b"\xaa\x55", length=8, check=lambda raw: xor(raw[:-1]) == raw[-1:])
+STARTS = Fixed(start=(b"ST,", b"US,"), length=9, check=lambda raw: raw.endswith(b"\r\n"), reason="malformed")
+FOLLOWED = Fixed(start=b"\xaa", length=4, check=lambda raw: raw[1:].isdigit(), followed=True)
 PREFIXED = LengthPrefixed(
     start=b"\xbb", header=2, total=lambda header: header[1] + 3, check=lambda raw: xor(raw[:-1]) == raw[-1:], limit=40
 )
-ALL = [MARKED, PAIRED, LINES, HEADED, FIXED, PREFIXED]
+ALL = [MARKED, PAIRED, LINES, HEADED, FIXED, STARTS, FOLLOWED, PREFIXED]
 
 
 def pieces(framing: Framing, *chunks: bytes) -> list[Frame | Rejected]:
@@ -194,3 +196,12 @@ def test_marks_must_be_given() -> None:
     ):
         with pytest.raises(ValueError, match=r"mark|end"):
             wrong()
+
+
+def test_a_fixed_frame_may_begin_in_several_ways() -> None:
+    assert bodies(STARTS, b"ST,01\r\nUS,0123\r\nxxST,4567\r\n") == [b"US,0123\r\n", b"ST,4567\r\n"]
+
+
+def test_a_frame_with_something_else_behind_it_is_refused() -> None:
+    assert bodies(FOLLOWED, b"\xaa123\xaa456") == [b"\xaa123", b"\xaa456"]
+    assert bodies(FOLLOWED, b"\xaa1234\xaa456") == [b"\xaa456"]

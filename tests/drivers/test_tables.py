@@ -111,6 +111,45 @@ def test_a_table_that_does_not_hold_is_refused(written, old: str, new: str, says
         load_table(written(TABLE.replace(old, new, 1)))
 
 
+TURNED = r"""
+id = "turned"
+title = "Digits from low to high, price in hundredths"
+source = "manual p. 3"
+price_decimals = 2
+gross_apart = 1
+ignored = "/"
+settle = 0.05
+
+[framing]
+kind = "lines"
+start = '='
+
+[[forms]]
+pattern = '=(?P<weight>[0-9/]{7})(?:;(?P<price>[0-9]{4});(?P<tare>[0-9]{3});(?P<gross>[0-9]{5}))?'
+decimals = 3
+whole = true
+backwards = true
+unit = "kg"
+
+[[vectors]]
+hex = "3D 35 2F 34 33 32 31 30"
+events = ["12.345 kg unknown -"]
+
+[[vectors]]
+hex = "3D 35 2F 34 33 32 31 30 3B 30 39 39 39 3B 30 30 31 3B 31 32 33 34 37 3D"
+events = ["12.345 kg unknown - tare=0.001 price=9.99", "rejected truncated"]
+"""
+
+
+def test_a_table_can_turn_digits_and_place_points(written) -> None:
+    spec = load_table(written(TURNED))
+    codec = spec.make({})
+    assert codec.feed(b"=5/43210", 1.0) == []
+    assert [describe(event) for event in codec.tick(1.06)] == ["12.345 kg unknown -"]
+    with pytest.raises(ValueError, match=r"does not hold: .*rejected inconsistent"):
+        load_table(written(TURNED.replace("gross_apart = 1\n", "")))
+
+
 def test_a_table_without_vectors_is_refused(written) -> None:
     with pytest.raises(ValueError, match="vectors: is missing"):
         load_table(written(TABLE[: TABLE.index("[[vectors]]")]))
