@@ -49,7 +49,7 @@ class Box:
 
     def stop(self, *, in_order: bool = True) -> Box:
         if in_order:
-            self.keeper.close()
+            self.keeper.close(5.0)
         self.store.stop()
         return self
 
@@ -117,7 +117,7 @@ def test_a_start_after_a_note_reads_the_newest_records_only(
 def test_a_note_that_is_damaged_is_no_note(box: Box) -> None:
     batch = box.take_in()
     box.sell(10)
-    box.keeper.close()
+    box.keeper.close(5.0)
     box.store.set_note(BALANCES, '{"chain": 3')
     box.store.stop()
     box.start()

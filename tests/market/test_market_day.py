@@ -96,7 +96,7 @@ class Market:
         for runner in self.stations.values():
             runner.stop()
         assert all(runner.join(10) for runner in self.stations.values())
-        self.keeper.close()
+        self.keeper.close(5.0)
         self.store.stop()
 
     def now(self, seconds: int = 1) -> Instant:
