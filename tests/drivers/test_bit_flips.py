@@ -99,7 +99,7 @@ def test_no_flipped_bit_makes_a_weight(driver: str, specs: Mapping[str, DriverSp
     assert not wrong_weights(specs[driver], 10_000)
 
 
-@pytest.mark.soak
+@pytest.mark.soak("frames of checksummed scale dialects with one bit turned over")
 @pytest.mark.parametrize("driver", WRITERS)
 def test_no_flipped_bit_of_a_million_frames_makes_a_weight(driver: str, specs: Mapping[str, DriverSpec]) -> None:
     assert not wrong_weights(specs[driver], 1_000_000)
