@@ -19,6 +19,9 @@ from urllib.parse import parse_qsl
 from edge_agent.model import DeviceEvent
 
 API_VERSION: Final = 1
+READ_LIMIT: Final = 4096
+"""The most bytes that one `Transport.read` returns: what a codec does with one read is done before anything else of
+its device can happen, and a terminal's own buffer (N_TTY) holds no more."""
 ENTRY_POINT_GROUP: Final = "edge_agent.drivers"
 
 
@@ -85,6 +88,8 @@ class Transport(Protocol):
 
     def read(self, timeout: float) -> bytes:
         """Return what is there, waiting at most `timeout` seconds for the first byte; `b""` when nothing came.
+
+        At most `READ_LIMIT` bytes; the rest is for the next call.
 
         Raises `Disconnected` in every way in which a port can vanish.
         """

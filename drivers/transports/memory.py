@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from drivers.port_settings import refuse_unknown
-from edge_agent.driver import Busy, Disconnected, PortUrl, TransportSpec
+from edge_agent.driver import READ_LIMIT, Busy, Disconnected, PortUrl, TransportSpec
 
 _CAPACITY: Final = 65536
 
@@ -38,11 +38,11 @@ class _Direction:
             return True
 
     def take(self, timeout: float) -> bytes | None:
-        """All that is there, waiting for the first byte; None when the other side has gone and all is read."""
+        """What one read brings, waiting for the first byte; None when the other side has gone and all is read."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._bytes, timeout)
-            data = bytes(self._bytes)
-            self._bytes.clear()
+            data = bytes(self._bytes[:READ_LIMIT])
+            del self._bytes[: len(data)]
             self._changed.notify_all()
             return None if self._ended and not data else data
 

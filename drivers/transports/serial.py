@@ -32,6 +32,7 @@ from serial import rfc2217
 
 from drivers.port_settings import choice, host_and_port, number, refuse_unknown, switch
 from edge_agent.driver import (
+    READ_LIMIT,
     BadSettings,
     Busy,
     Disconnected,
@@ -43,7 +44,6 @@ from edge_agent.driver import (
 )
 
 _LINE_KEYS: Final = ("baud", "bytesize", "parity", "stopbits", "dtr", "rts", "xonxoff", "rtscts", "dsrdtr")
-_CHUNK: Final = 65536
 _PTY_MAJORS: Final = range(136, 144)
 """Unix98 pseudo-terminals (Documentation/admin-guide/devices.txt)."""
 
@@ -128,7 +128,7 @@ class SerialTransport:
             if not _wait(self._fd, select.POLLIN, timeout):
                 return b""
             try:
-                data = os.read(self._fd, _CHUNK)
+                data = os.read(self._fd, READ_LIMIT)
             except BlockingIOError:
                 return b""
             if not data:
@@ -186,8 +186,8 @@ class Rfc2217Transport:
         port = self._opened()
         with _vanishing(self._where):
             port.timeout = max(0.0, timeout)
-            data = port.read(max(1, port.in_waiting))
-            return data + port.read(port.in_waiting) if data else b""
+            data = port.read(min(max(1, port.in_waiting), READ_LIMIT))
+            return data + port.read(min(port.in_waiting, READ_LIMIT - len(data))) if data else b""
 
     def write(self, data: bytes, timeout: float) -> None:
         """See `Transport.write`. The socket's own time-out of 5 s bounds it."""

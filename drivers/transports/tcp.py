@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from drivers.port_settings import host_and_port, number, refuse_unknown
-from edge_agent.driver import Disconnected, PermissionDenied, PortUrl, TransportSpec
+from edge_agent.driver import READ_LIMIT, Disconnected, PermissionDenied, PortUrl, TransportSpec
 
 _KEYS: Final = ("connect_timeout", "keepalive", "user_timeout")
-_CHUNK: Final = 65536
 _PROBES: Final = 3
 
 
@@ -58,7 +57,7 @@ class TcpTransport:
         try:
             if not _wait(connection, select.POLLIN, timeout):
                 return b""
-            data = connection.recv(_CHUNK)
+            data = connection.recv(READ_LIMIT)
         except BlockingIOError:
             return b""
         except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from edge_agent.driver import Codec, CodecOutput, DriverSpec, Send
+from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Send
 
 MOST_HELD = 9_000
 SLOWEST = 0.1
@@ -24,7 +24,6 @@ MOST_GROWTH = 8 << 20
 """Bytes by which the process may grow between the first tenth of the stream and its end."""
 SEGMENT = 200_000
 """Bytes that one codec gets before it is closed and one with other options begins."""
-LARGEST_READ = 65_536
 MARKS = b"\x00\x01\x02\x03\x04\x05\x06\x15\r\n\t =+-.:,0S\xff"
 
 RecordProperty = Callable[[str, object], None]
@@ -50,8 +49,8 @@ class Stream:
         for piece in self.pieces():
             waiting += piece
             while waiting:
-                size = self._chance.choice((1, 3, 17, 64, 64, 256, 256, 4_096, LARGEST_READ))
-                if size > len(waiting) and size == LARGEST_READ and len(waiting) < LARGEST_READ:
+                size = self._chance.choice((1, 3, 17, 64, 64, 256, 256, 1_024, READ_LIMIT))
+                if size > len(waiting) and size == READ_LIMIT and len(waiting) < READ_LIMIT:
                     break
                 yield bytes(waiting[:size])
                 del waiting[:size]

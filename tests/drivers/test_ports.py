@@ -23,6 +23,7 @@ from drivers.transports import memory
 from drivers.transports.serial import _meaning
 from drivers.vectors import describe
 from edge_agent.driver import (
+    READ_LIMIT,
     BadSettings,
     Busy,
     Codec,
@@ -486,3 +487,24 @@ def test_memory_is_bounded() -> None:
     with pytest.raises(Disconnected):
         port.write(b"x", 0.05)
     far.close()
+
+
+def test_no_read_brings_more_than_the_limit(listener: socket.socket) -> None:
+    sent = bytes(range(256)) * (READ_LIMIT // 64)
+    near_tcp = transport(f"tcp:127.0.0.1:{listener.getsockname()[1]}")
+    near_tcp.open()
+    far_tcp, _ = listener.accept()
+    far_tcp.sendall(sent)
+    far_memory = memory.offer("limit")
+    near_memory = transport("memory:limit")
+    near_memory.open()
+    far_memory.write(sent)
+    for near in (near_tcp, near_memory):
+        reads = []
+        while sum(map(len, reads)) < len(sent):
+            reads.append(near.read(PATIENCE))
+            assert 0 < len(reads[-1]) <= READ_LIMIT
+        assert b"".join(reads) == sent
+        near.close()
+    far_tcp.close()
+    far_memory.close()
