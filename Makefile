@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := tests/node/node_modules
 SECONDS ?= 0
 PORT ?= 8080
 
@@ -24,8 +25,12 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml .ci/system-packages
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setup-test: setup
+setup-test: setup $(NODE)/.ready
+
+$(NODE)/.ready: tests/node/package-lock.json .ci/system-packages
 	@.ci/system-packages test
+	npm --prefix tests/node ci --no-audit --no-fund --ignore-scripts --loglevel error
+	@touch $@
 
 demo: setup ## simulated devices, an outage, everything delivered: SECONDS=20 stops by itself, PORT=8080 is the page
 	$(BIN)/edge-agent --log-level warning demo --seconds $(SECONDS) --port $(PORT)
@@ -59,4 +64,4 @@ lock: ## resolve the dependencies anew (needs uv)
 		--extra web --extra zstd pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NODE) build dist bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
