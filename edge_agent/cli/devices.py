@@ -1,4 +1,4 @@
-"""`edge-agent devices`: list, watch, capture."""
+"""`edge-agent devices`: list, watch, capture, commission."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 import orjson
 
 from edge_agent.cli import exits
+from edge_agent.cli.commission import commission
 from edge_agent.cli.output import config_option, output_option, show, write
 from edge_agent.cli.words import say
 
@@ -17,6 +18,9 @@ from edge_agent.cli.words import say
 @click.group()
 def command() -> None:
     """The configured devices, and what they say."""
+
+
+command.add_command(commission)
 
 
 @command.command("list")
