@@ -59,8 +59,7 @@ class PrinterRunner:
         board: Board,
         health: Health,
     ) -> None:
-        self.device = device
-        self.kinds = spec.tells
+        self._device = device
         self._spec = spec
         self._make_codec = make_codec
         self._make_transport = make_transport
@@ -75,6 +74,16 @@ class PrinterRunner:
         self._number = 0
         self._state: tuple[DeviceState, str] | None = None
         self._thread = threading.Thread(target=self._run, name=f"printer-{device}", daemon=True)
+
+    @property
+    def device(self) -> str:
+        """The printer's id."""
+        return self._device
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What it is made for: `receipt`, `label`, as its driver tells."""
+        return self._spec.tells
 
     def start(self) -> None:
         """Start printing."""

@@ -25,6 +25,13 @@ from edge_agent.store import Kept, Store
 
 What = Literal["receipt", "label", "certificate"]
 WHATS: Final[tuple[What, ...]] = ("receipt", "label", "certificate")
+PRINTED_BY_RULE: Final[Mapping[str, frozenset[What]]] = {
+    "none": frozenset(),
+    "receipt": frozenset({"receipt"}),
+    "label": frozenset({"label"}),
+    "both": frozenset({"receipt", "label"}),
+}
+"""What the rule `print` of a station means."""
 Event = Mapping[str, Any]
 
 _REMEMBERED: Final = 2_000
@@ -43,8 +50,13 @@ class NoSlip(ValueError):
 class Queue(Protocol):
     """A printer, as far as this module goes; `kinds` holds `receipt` or `label`."""
 
-    device: str
-    kinds: Sequence[str]
+    @property
+    def device(self) -> str:
+        """The printer's id."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What it is made for."""
 
     def submit(self, about: str, make: Callable[[], Document | None]) -> int:
         """Have a document printed, which `make` makes in the printer's thread; the job's number."""
@@ -148,7 +160,7 @@ class Slips:
     # --- finding
 
     def _by_itself(self, record: str, what: What) -> Document | None:
-        """The slip after a sale; None for the line of a ticket: its receipt comes once, with the payment of them all."""
+        """The slip after a sale; None for a ticket's line: its receipt comes once, with the payment of them all."""
         event = self._event(record)
         if what == "receipt" and (event["type"] == Sale.TYPE) == bool(event["data"].get("ticket")):
             return None

@@ -20,9 +20,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from drivers.framing import NOISE_LIMIT, Cut, Frame, FrameBuffer
 from drivers.paper import paired, wrapped
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
-from edge_agent.model import Document, Pair, QrCode, Rejected, Rule, Status, Text
+from edge_agent.model import DeviceEvent, Document, Pair, QrCode, Rejected, Rule, Status, Text
 
 _ANSWER_WITHIN: Final = 2.0
 _MOST_QR: Final = 2_000
@@ -36,6 +37,19 @@ _TROUBLE: Final[Mapping[int, tuple[tuple[int, str], ...]]] = MappingProxyType(
 )
 
 
+class _StatusBytes:
+    """Answers of one byte each; what lies between them is noise."""
+
+    def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
+        """See `Framing.scan`."""
+        size = next((i for i, byte in enumerate(data[at : at + NOISE_LIMIT]) if byte & 0x93 == 0x12), NOISE_LIMIT)
+        if size == 0:
+            return Cut(size=1, body=data[at : at + 1])
+        if len(data) - at < size and not final:
+            return None
+        return Cut(size=min(size, len(data) - at), reason="noise")
+
+
 class EscPosPrinter:
     """Documents to ESC/POS, and its status bytes; see `edge_agent.driver.Printer`."""
 
@@ -44,6 +58,7 @@ class EscPosPrinter:
         self._qr = qr
         self._cut = cut
         self._status = status
+        self._bytes = FrameBuffer(_StatusBytes())
         self._asked: deque[int] = deque(maxlen=len(_TROUBLE))
         self._asked_at = 0.0
 
@@ -82,19 +97,7 @@ class EscPosPrinter:
 
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`."""
-        outputs: list[CodecOutput] = []
-        noise = bytearray()
-        for byte in data:
-            if byte & 0x93 != 0x12:
-                noise.append(byte)
-                continue
-            if noise:
-                outputs.append(Rejected(reason="noise", raw=bytes(noise)))
-                noise.clear()
-            outputs.append(self._stands(byte))
-        if noise:
-            outputs.append(Rejected(reason="noise", raw=bytes(noise)))
-        return outputs
+        return [self._told(piece) for piece in self._bytes.feed(data)]
 
     def tick(self, now: float) -> list[CodecOutput]:
         """See `Codec.tick`: answers that did not come are waited for no longer."""
@@ -111,12 +114,15 @@ class EscPosPrinter:
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
         self._asked.clear()
-        return []
+        return [self._told(piece) for piece in self._bytes.finish()]
 
-    def _stands(self, byte: int) -> Status:
+    def _told(self, piece: Frame | Rejected) -> DeviceEvent:
+        if isinstance(piece, Rejected):
+            return piece
+        byte = piece.body[0]
         kinds = [self._asked.popleft()] if self._asked else [1]
         trouble = [words for kind in kinds for bits, words in _TROUBLE[kind] if byte & bits]
-        return Status(status="error" if trouble else "ack", detail=", ".join(trouble), raw=bytes((byte,)))
+        return Status(status="error" if trouble else "ack", detail=", ".join(trouble), raw=piece.raw)
 
     def _styled(self, size: int, bold: bool, centre: bool) -> bytes:
         wide = size == 2

@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from drivers.framing import NOISE_LIMIT
 from drivers.label import MARGIN, SIZE, lay_out
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
-from edge_agent.model import Document, Rejected, Status
+from edge_agent.model import DeviceEvent, Document, Rejected, Status
 
 _ANSWER_WITHIN: Final = 2.0
 _TROUBLE: Final = (
@@ -42,6 +43,7 @@ class TsplPrinter:
         self._gap = gap
         self._status = status
         self._asked_at: float | None = None
+        self._held = b""
 
     @property
     def deadline(self) -> float | None:
@@ -72,19 +74,14 @@ class TsplPrinter:
 
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`. Only the first byte after a question is an answer."""
-        if not data:
-            return []
         outputs: list[CodecOutput] = []
-        if self._asked_at is not None:
+        if data and self._asked_at is not None:
             self._asked_at = None
-            trouble = ", ".join(words for bits, words in _TROUBLE if data[0] & bits)
-            known = data[0] & 0x40 == 0
-            if known:
-                outputs.append(Status(status="error" if trouble else "ack", detail=trouble, raw=data[:1]))
-                data = data[1:]
-        if data:
-            outputs.append(Rejected(reason="noise", raw=data))
-        return outputs
+            outputs += self._noise(all_of_it=True)
+            outputs.append(_stands(data[:1]))
+            data = data[1:]
+        self._held += data
+        return outputs + self._noise()
 
     def tick(self, now: float) -> list[CodecOutput]:
         """See `Codec.tick`."""
@@ -99,7 +96,22 @@ class TsplPrinter:
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
         self._asked_at = None
-        return []
+        return self._noise(all_of_it=True)
+
+    def _noise(self, *, all_of_it: bool = False) -> list[CodecOutput]:
+        """What nobody asked for, in pieces of `NOISE_LIMIT`."""
+        outputs: list[CodecOutput] = []
+        while len(self._held) >= (1 if all_of_it else NOISE_LIMIT):
+            outputs.append(Rejected(reason="noise", raw=self._held[:NOISE_LIMIT]))
+            self._held = self._held[NOISE_LIMIT:]
+        return outputs
+
+
+def _stands(answer: bytes) -> DeviceEvent:
+    if answer[0] & 0x40:
+        return Rejected(reason="malformed", raw=answer)
+    trouble = ", ".join(words for bits, words in _TROUBLE if answer[0] & bits)
+    return Status(status="error" if trouble else "ack", detail=trouble, raw=answer)
 
 
 def _quoted(text: str) -> str:

@@ -37,7 +37,7 @@ class ZplPrinter:
         self._height = height
         self._font = font
         self._status = status
-        self._frames = FrameBuffer(Marked(start=b"\x02", end=b"\x03", limit=120, singles=b"\r\n"))
+        self._frames = FrameBuffer(Marked(start=b"\x02", end=b"\x03\r\n", limit=120))
         self._asked_at: float | None = None
 
     @property
@@ -94,8 +94,6 @@ class ZplPrinter:
 def _told(piece: Frame | Rejected) -> DeviceEvent:
     if isinstance(piece, Rejected):
         return piece
-    if piece.body in (b"\r", b"\n"):
-        return Status(status="other", raw=piece.raw)
     fields = piece.body.decode("latin-1").split(",")
     if len(fields) == _LAST_LINE and all(field.isdigit() for field in fields):
         return Status(status="other", raw=piece.raw)
