@@ -159,29 +159,33 @@ devices = ["gun"]
 """
 
 
-def test_the_agent_keeps_what_is_typed_and_flags_a_lost_separator(tmp_path: Path) -> None:
-    """The whole agent on a faked device: a whole code, and one whose GS never came."""
+def test_the_agent_keeps_what_is_typed_flags_a_lost_separator_and_asks_for_a_suffix(tmp_path: Path) -> None:
+    """The whole agent on a faked device: a code without an end, a whole one, and one whose GS never came."""
     code = "010690123456789210AB12\x1d3103000500"
-    whole = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="alt")))
-    lost = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="none")), start=1.0)
+    unended = evemu(keyboard_reports("12345", KeyboardSettings(suffix="none")))
+    whole = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="alt")), start=3.0)
+    lost = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="none")), start=4.0)
     (tmp_path / "agent.toml").write_text(AGENT.format(folder=tmp_path))
     (tmp_path / "gun.umockdev").write_text(GUN)
-    (tmp_path / "typed.events").write_text(whole + lost)
+    (tmp_path / "typed.events").write_text(unended + whole + lost)
     agent = Path(sys.executable).with_name("edge-agent")
     command = ["umockdev-run", "--device", str(tmp_path / "gun.umockdev")]
     command += ["--evemu-events", f"/dev/input/event5={tmp_path}/typed.events", "--"]
     command += ["sh", "-c", 'echo $$ >&2; exec "$@"', "sh"]
     command += [str(agent), "run", "--config", str(tmp_path / "agent.toml")]
-    kept = 0
+    kept, told = 0, []
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         number = int(process.stderr.readline())
         for line in process.stderr:
+            told += [json.loads(line)["reason"]] if '"bad-data"' in line else []
             kept += '"record.kept"' in line and '"trace.scan.v1"' in line
             if kept == 2:
                 os.kill(number, signal.SIGTERM)
                 kept += 1
     assert process.returncode == 0
+    assert len(told) == 1
+    assert "suffix to Enter" in told[0]
     show = [str(agent), "records", "export", "--format", "jsonl", "--config", str(tmp_path / "agent.toml")]
     lines = subprocess.run(show, capture_output=True, text=True, check=True).stdout.splitlines()
     scans = [json.loads(line)["data"] for line in lines if '"trace.scan.v1"' in line]
