@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from typing import Final, Literal
 
-from edge_agent.driver import KEY_DROPPED
+from edge_agent.driver import KEY_DROPPED, KEY_PAUSE
 
 UP: Final = 0x80
 DOWN: Final = 0x81
@@ -24,6 +24,9 @@ AGAIN: Final = 0x82
 _EV_SYN, _EV_KEY = 0, 1
 _SYN_REPORT, _SYN_DROPPED = 0, 3
 _KEY_MAX: Final = 0x2FF
+_PAUSE: Final = 5
+"""Hundredths of a second that are a pause worth telling."""
+_PAUSE_MAX: Final = 0x3FFF
 
 EventSize = Literal[16, 24]
 _FORMATS: Final[dict[EventSize, struct.Struct]] = {24: struct.Struct("=qqHHi"), 16: struct.Struct("=iiHHi")}
@@ -39,6 +42,12 @@ def key(action: int, code: int) -> bytes:
     return bytes((action, code >> 7, code & 0x7F))
 
 
+def pause(hundredths: int) -> bytes:
+    """A pause as the stream says it."""
+    hundredths = min(hundredths, _PAUSE_MAX)
+    return bytes((KEY_PAUSE, hundredths >> 7, hundredths & 0x7F))
+
+
 class KeyStream:
     """The events of one input device, cut anywhere, to the key stream."""
 
@@ -47,6 +56,7 @@ class KeyStream:
         self._format = _FORMATS[size]
         self._held = b""
         self._dropping = False
+        self._last: int | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Take events as the kernel wrote them and return the keys among them."""
@@ -54,12 +64,17 @@ class KeyStream:
         whole = len(data) - len(data) % self._format.size
         self._held = data[whole:]
         said = bytearray()
-        for _, _, kind, code, value in self._format.iter_unpack(data[:whole]):
+        for seconds, microseconds, kind, code, value in self._format.iter_unpack(data[:whole]):
             if kind == _EV_SYN and code == _SYN_DROPPED:
                 self._dropping = True
                 said.append(KEY_DROPPED)
             elif kind == _EV_SYN and code == _SYN_REPORT:
                 self._dropping = False
             elif kind == _EV_KEY and 0 <= value <= 2 and code <= _KEY_MAX and not self._dropping:
-                said += key(UP + value, code)
+                said += self._passed(seconds * 100 + microseconds // 10_000) + key(UP + value, code)
         return bytes(said)
+
+    def _passed(self, now: int) -> bytes:
+        """The pause before a key. A clock that was set back meanwhile tells nothing."""
+        before, self._last = self._last, now
+        return pause(now - before) if before is not None and now - before >= _PAUSE else b""

@@ -6,9 +6,9 @@ Newland scanners (keyboard country, "emulate ALT+keypad", "function key mapping"
     Shift↓ a↓ a↑ Shift↑  1↓ 1↑  Ctrl↓ ]↓ ]↑ Ctrl↑  Alt↓ KP0↓ KP2↓ KP9↓ … Alt↑  F8↓ F8↑  Enter↓ Enter↑
     A                    1      GS                  GS                          GS       end
 
-The keys (`drivers.key_stream`) are read in the layout that the scanner is set to, whatever the box's own keyboard is.
-Three ways are known in which scanners type the separator GS (1D) of GS1 codes; where none of them is set it is lost,
-and what reads the code has to suspect that. Repeats are ignored. A scan ends with the key of its suffix; when that
+The keys and pauses (`drivers.key_stream`) are read in the layout that the scanner is set to, whatever the keyboard of
+the box is. Three ways are known in which scanners type the separator GS (1D) of GS1 codes; where none of them is set it
+is lost, and what reads the code has to suspect that. Repeats are ignored. A scan ends with the key of its suffix; when that
 key comes up again, or after `gap_ms`, it is told. Where nothing comes for `gap_ms` before the suffix, or keys were
 lost, the scan is refused, and so is what may be its rest: half a code is a different code.
 """
@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from drivers.key_stream import AGAIN, DOWN, UP
 from drivers.keyboard_layouts import LAYOUTS, compose, is_dead
-from edge_agent.driver import KEY_DROPPED, CodecOutput, DriverSpec, Option
+from edge_agent.driver import KEY_DROPPED, KEY_PAUSE, CodecOutput, DriverSpec, Option
 from edge_agent.model import DeviceEvent, Rejected, Scan, Status
 
 _LIMIT: Final = 8190
@@ -228,18 +228,33 @@ class KeyboardCodec:
         if not self._raw:
             self._begun = now
         self._raw.append(byte)
+        if byte == KEY_PAUSE:
+            return outputs
         if byte == KEY_DROPPED:
             self._spoil("dropped")
             self._typing.forget_keys()
         elif byte > AGAIN or (byte < UP and len(self._raw) == self._whole + 1):
             self._spoil("noise")
         elif len(self._raw) == self._whole + 3:
-            action, high, low = self._raw[self._whole :]
-            self._whole += 3
-            outputs += self._key(action, high << 7 | low)
+            outputs += self._triple()
         if len(self._raw) >= _LIMIT and self._whole == len(self._raw):
             self._fault = self._fault or "too-long"
             outputs.append(self._reject(self._fault))
+        return outputs
+
+    def _triple(self) -> list[CodecOutput]:
+        action, high, low = self._raw[self._whole :]
+        if action != KEY_PAUSE:
+            self._whole += 3
+            return self._key(action, high << 7 | low)
+        told = bytes(self._raw[self._whole :])
+        del self._raw[self._whole :]
+        passed = (high << 7 | low) / 100
+        outputs = self._silence() if passed >= self._gap else []
+        if passed >= self._gap * _REST_GAPS:
+            self._cut_at = None
+        self._raw += told
+        self._whole = len(self._raw)
         return outputs
 
     def _spoil(self, fault: str) -> None:
@@ -353,7 +368,7 @@ SPEC = DriverSpec(
             name="gap_ms",
             type="integer",
             default=150,
-            minimum=20,
+            minimum=50,
             maximum=5000,
             help="milliseconds without a key after which a scan is over",
         ),

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -177,12 +178,15 @@ def test_the_agent_keeps_what_is_typed_flags_a_lost_separator_and_asks_for_a_suf
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         number = int(process.stderr.readline())
+        late = threading.Timer(60.0, os.kill, (number, signal.SIGTERM))
+        late.start()
         for line in process.stderr:
             told += [json.loads(line)["reason"]] if '"bad-data"' in line else []
             kept += '"record.kept"' in line and '"trace.scan.v1"' in line
             if kept == 2:
                 os.kill(number, signal.SIGTERM)
                 kept += 1
+    late.cancel()
     assert process.returncode == 0
     assert len(told) == 1
     assert "suffix to Enter" in told[0]

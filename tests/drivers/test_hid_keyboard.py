@@ -80,6 +80,27 @@ def test_the_kernel_s_structs_of_both_sizes_cut_anywhere(size: Any) -> None:
         assert stream.feed(data[:at]) + stream.feed(data[at:]) == whole
 
 
+def test_a_pause_counts_by_the_kernel_s_clock_even_where_all_is_read_at_once() -> None:
+    """An agent that was held up reads the end of one code and the next one in one piece."""
+    unended, whole = (
+        keyboard_reports(text, KeyboardSettings(suffix=s)) for text, s in (("12345", "none"), ("678", "Enter"))
+    )
+
+    def at(seconds: int, microseconds: int, reports: list[bytes]) -> bytes:
+        pack = FORMATS[24].pack
+        return b"".join(pack(seconds, microseconds, *e) for batch in kernel_events(reports) for e in batch)
+
+    for pause, said in (
+        (100_000, ["scan - 12345678"]),
+        (160_000, ["rejected no-terminator", "rejected truncated"]),
+        (1_600_000, ["rejected no-terminator", "scan - 678"]),
+    ):
+        data = at(5, 0, unended) + at(5 + pause // 1_000_000, pause % 1_000_000, whole)
+        stream = KeyStream(24).feed(data)
+        assert read(stream) == said
+        assert [describe(e) for e in play(SPEC.make({}), [bytes([byte]) for byte in stream])] == said
+
+
 def test_what_the_kernel_lost_is_told_and_what_follows_up_to_the_report_is_ignored() -> None:
     pack = FORMATS[24].pack
     lost = pack(0, 0, 0, 3, 0) + pack(0, 0, 1, 30, 1) + pack(0, 0, 0, 0, 0) + pack(0, 0, 1, 48, 1)
