@@ -77,7 +77,9 @@ class Lookups(Protocol):
     def figures(self, days: int) -> Sequence[Mapping[str, Any]]:
         """The figures of the last days, oldest first; the last one is today."""
 
-    def quarantine(self, offset: int, limit: int) -> tuple[int, Sequence[tuple[Mapping[str, Any], RecentRecord | None]]]:
+    def quarantine(
+        self, offset: int, limit: int
+    ) -> tuple[int, Sequence[tuple[Mapping[str, Any], RecentRecord | None]]]:
         """How many records the platform refused, and some of them, each with its record while it is there."""
 
 
@@ -135,6 +137,9 @@ class Facade(Protocol):
 
     def note_complaint(self, station: str | None, fields: Mapping[str, Any], operator: str | None) -> CommandResult:
         """Keep a complaint."""
+
+    def stops(self) -> Sequence[Mapping[str, Any]]:
+        """The stops of sale in force, each with what is left of the goods and whether somebody took note of it."""
 
     def confirm_stop(self, stop: str, station: str | None, operator: str | None) -> CommandResult:
         """Keep that somebody has taken note of a stop of sale."""

@@ -1,4 +1,4 @@
-"""Keeping the figures of the days: a thread of low rank that reads each record once when it is new and once a day later.
+"""Keeping the figures of the days: a thread that reads each record when it is new, and once more a day later.
 
 How much of a day is delivered follows from the outbox's ranges at the moment of asking; nothing is marked. What is
 counted is noted now and then, so that a start reads the newest records only.

@@ -95,7 +95,7 @@ class StoreLookups:
                 marks[sequence] = Mark("sent" if _in(sequence, sent) else "saved")
             elif _in(sequence, undelivered):
                 refusal = refused.get(sequence)
-                marks[sequence] = Mark("refused", refusal and refusal.reason, refusal and refusal.code)
+                marks[sequence] = Mark("refused", *(refusal.reason, refusal.code) if refusal else ())
             else:
                 marks[sequence] = Mark("delivered")
         return marks
@@ -200,7 +200,9 @@ class StoreLookups:
                     return shown
                 rows = shown[kinds[event["type"]]]
                 if len(rows) < _BOARD:
-                    rows.append({"time": event["time"], **{k: event["data"][k] for k in _ON_THE_BOARD if k in event["data"]}})
+                    rows.append(
+                        {"time": event["time"], **{k: event["data"][k] for k in _ON_THE_BOARD if k in event["data"]}}
+                    )
             if before is None:
                 break
         return shown

@@ -160,7 +160,8 @@ class DeviceRunner:
     def command(self, name: str, timeout: float) -> None:
         """Have a command sent to the instrument, by the thread that reads it.
 
-        Raises ValueError where its driver has none of that name, ConnectionError where it is not connected, TimeoutError.
+        Raises ValueError where its driver has none of that name, ConnectionError where it is not connected, and
+        TimeoutError.
         """
         if name not in self._spec.dialogue.commands:
             known = ", ".join(self._spec.dialogue.commands) or "none"

@@ -48,12 +48,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What decides about rights. `pins`: whether people have to sign in; `idle_lock`: seconds, 0 never locks.
-
-    `at_scale` holds the addresses of pages that stand beside a scale, besides the box itself.
+    """What decides about rights. `pins`: whether people have to sign in at the box itself too; `idle_lock`: seconds,
+    0 never locks. `at_scale` holds the addresses of pages that stand beside a scale, besides the box itself.
     """
 
-    pins: bool
+    pins: Callable[[], bool]
     idle_lock: float = 600.0
     at_scale: frozenset[str] = frozenset()
 
@@ -83,7 +82,16 @@ class Sessions:
 
     def make(self, address: str, *, loopback: bool, now: float, person: Person | None = None) -> Session:
         """A new session. Where there are too many, the oldest one without a person ends, else the oldest."""
-        session = Session(
+        session = self.loose(address, loopback=loopback, now=now, person=person)
+        self._sessions[session.token] = session
+        while len(self._sessions) > _MOST:
+            nameless = (s for s in self._sessions.values() if s.person is None and s is not session)
+            self._end(next(nameless, None) or next(iter(self._sessions.values())))
+        return session
+
+    def loose(self, address: str, *, loopback: bool, now: float, person: Person | None = None) -> Session:
+        """A session that is not remembered: for a request that brought none."""
+        return Session(
             token=secrets.token_urlsafe(32),
             csrf=secrets.token_urlsafe(24),
             address=address,
@@ -92,11 +100,6 @@ class Sessions:
             seen=now,
             person=person,
         )
-        self._sessions[session.token] = session
-        while len(self._sessions) > _MOST:
-            nameless = (s for s in self._sessions.values() if s.person is None and s is not session)
-            self._end(next(nameless, None) or next(iter(self._sessions.values())))
-        return session
 
     def sign_in(self, old: Session | None, person: Person, address: str, *, loopback: bool, now: float) -> Session:
         """Begin a person's session. The old cookie opens nothing from now on: a planted one is worth nothing."""
@@ -143,7 +146,7 @@ class Sessions:
         """The role that counts; None for somebody who has not signed in where that is needed."""
         if session.person is not None:
             return session.person.role
-        return Role.OPERATOR if session.loopback and not self.policy.pins else None
+        return Role.OPERATOR if session.loopback and not self.policy.pins() else None
 
     def rights(self, session: Session) -> frozenset[Right]:
         """What the session may do."""
