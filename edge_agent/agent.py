@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,13 +27,16 @@ import structlog
 from edge_agent import clock, logs
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.catalogue import Catalogue, kind_of_text
+from edge_agent.catalogue.pinyin import initials_maker
+from edge_agent.cataloguer import Cataloguer
 from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
-from edge_agent.driver import Session
+from edge_agent.driver import Printer, Session
 from edge_agent.facade import CardListener, CommandResult, RecentRecord
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -40,13 +44,17 @@ from edge_agent.kept_log import KeptLog
 from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.lookups import StoreLookups
 from edge_agent.model import Command, Observation
+from edge_agent.printing import PrinterRunner
+from edge_agent.receipts import Issuer
 from edge_agent.records.corrections import Refused
 from edge_agent.records.envelope import Draft
 from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
+from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
+from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
@@ -155,6 +163,8 @@ class Agent:
         self._store: Store | None = None
         self._corrector: Corrector | None = None
         self._registrar: Registrar | None = None
+        self._bookkeeper: Bookkeeper | None = None
+        self._cataloguer: Cataloguer | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._repeats: Repeats | None = None
@@ -162,6 +172,7 @@ class Agent:
         self._lookups: StoreLookups | None = None
         self._duties: dict[str, Duty] = {}
         self._card_listener: CardListener | None = None
+        self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
 
@@ -196,9 +207,11 @@ class Agent:
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
+        self._open_catalogue(store, bookkeeper)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_figures(store, bookkeeper)
+        self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
@@ -222,6 +235,7 @@ class Agent:
         bookkeeper = Bookkeeper(store)
         store.on_kept(bookkeeper.kept)
         bookkeeper.open()
+        self._bookkeeper = bookkeeper
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
 
@@ -233,6 +247,14 @@ class Agent:
         self._lookups = StoreLookups(
             store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
         )
+
+    def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        def use(catalogue: Catalogue) -> None:
+            bookkeeper.use_catalogue(catalogue)
+            self.board.post("catalogue", dict(catalogue.versions))
+
+        self._cataloguer = Cataloguer(store, self.config.gateway.zone, self.config.gateway.id, use)
+        self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
         stations = [
@@ -254,11 +276,56 @@ class Agent:
                 self._is_card,
             )
             for device in self.config.device
+            if self.registry.drivers[device.driver].kind != "printer"
         ]
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
         self._stops.append(("devices and stations", 1.5, supervisor.stop))
+
+    def _start_printers(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        printers = {
+            device.id: PrinterRunner(
+                device.id,
+                self.registry.drivers[device.driver],
+                self._printer_maker(device),
+                partial(self.registry.make_transport, device.port_url, self.registry.drivers[device.driver]),
+                self.board,
+                self._health,
+            )
+            for device in self.config.device
+            if self.registry.drivers[device.driver].kind == "printer"
+        }
+        section = self.config.receipt
+        issuer = Issuer(
+            market=section.market,
+            complaint=section.complaint,
+            query_url=section.query_url,
+            footer=section.footer,
+            stalls=section.stalls,
+            sellers=section.sellers,
+        )
+        counters = {
+            station.id: Counter(
+                printers=[printers[device] for device in station.devices if device in printers],
+                by_itself=PRINTED_BY_RULE[station.rules.print],
+            )
+            for station in self.config.station
+        }
+        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        store.on_kept(self._slips.kept)
+        for printer in printers.values():
+            printer.start()
+            self._stops.append((f"printer {printer.device}", 0.3, partial(_stop_printer, printer)))
+
+    def _printer_maker(self, device: Device) -> Callable[[], Printer]:
+        def make() -> Printer:
+            codec = self.registry.make_codec(device.driver, device.options)
+            if not isinstance(codec, Printer):
+                raise TypeError(f"driver {device.driver} is of the kind printer and prints nothing")
+            return codec
+
+        return make
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
@@ -541,11 +608,18 @@ class Agent:
             "site": gateway.site,
             "gateway": gateway.id,
             "version": version(),
-            "complaint_number": gateway.complaint_number,
+            "complaint_number": self.config.receipt.complaint,
             "stations": {
                 s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
             },
         }
+
+    @property
+    def slips(self) -> Slips:
+        """Receipts and labels. Raises RuntimeError before `start`."""
+        if self._slips is None:
+            raise RuntimeError("the agent has not been started")
+        return self._slips
 
     def requeue(self, sequences: list[int] | None) -> int:
         """Send quarantined records again as they are; returns how many."""
@@ -562,6 +636,37 @@ class Agent:
         except Refused as refused:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def catalogue(self, station: str | None = None) -> dict[str, Any]:
+        """Goods with today's price and the open batches of a station's party; and the parties, without contacts."""
+        if self._bookkeeper is None:
+            raise RuntimeError("the agent has not been started")
+        sections = {section.id: section for section in self.config.station}
+        section = None if station is None else sections[station]
+        at = clock.now()
+        with self._bookkeeper.turn() as books:
+            goods = shown_goods(
+                books,
+                party=None if section is None else section.party,
+                day=datetime.fromtimestamp(at.wall_ms / 1000, self.config.gateway.zone).date().isoformat(),
+                now_ms=at.wall_ms,
+                days=0 if section is None else section.rules.batch_days,
+            )
+            known = books.catalogue
+        return {
+            "versions": dict(known.versions),
+            "goods": goods,
+            "parties": [party.public() for party in known.parties.values()],
+        }
+
+    def import_catalogue(
+        self, data: bytes, *, kind: str | None = None, source: str = "page", add: bool = False
+    ) -> dict[str, Any]:
+        """Import a file into the catalogue, all of it or nothing; the stations have it at their next turn."""
+        if self._cataloguer is None:
+            raise RuntimeError("the agent has not been started")
+        known = kind_of_text(kind)
+        return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
@@ -604,6 +709,12 @@ def _without_secrets(value: Any, name: str = "") -> Any:
         return [_without_secrets(each, name) for each in value]
     secret = isinstance(value, str) and _SECRET.search(name) and not name.endswith("_file")
     return "***" if secret else value
+
+
+def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
+    printer.stop()
+    if not printer.join(timeout):
+        raise TimeoutError(f"printer {printer.device} is still printing")
 
 
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
