@@ -340,15 +340,6 @@ class Web(_Section):
             raise ValueError(f"{text!r} is not address:port|e.g. 127.0.0.1:8080")
         return text
 
-    @model_validator(mode="after")
-    def _sign_in(self) -> Web:
-        if self.address[0] not in _LOOPBACK and self.pin_file is None:
-            raise ValueError(
-                f"{self.listen} can be reached from the network, and nobody would have to sign in|"
-                'pin_file = "/etc/trace-edge-agent/pins.json" (it may be made later), or listen = "127.0.0.1:8080"'
-            )
-        return self
-
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
