@@ -6,6 +6,7 @@ order. Stop order: devices, stations, relay, store; so that what was observed is
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import platform
@@ -31,8 +32,10 @@ from edge_agent.driver import Session
 from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
+from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.model import Command
 from edge_agent.records.corrections import Refused
+from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
@@ -56,6 +59,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     problems += _check_codes(config, str(path))
+    problems += _check_assets(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -81,6 +85,26 @@ def _check_codes(config: Config, file: str) -> list[Problem]:
     return problems
 
 
+def _check_assets(config: Config, file: str) -> list[Problem]:
+    return [
+        Problem(file, f"device[{device.id}].asset.{name}", what, hint)
+        for device in config.device
+        for name, what, hint in fact_problems(device.asset)
+    ]
+
+
+def configured_devices(config: Config, registry: Registry) -> dict[str, Configured]:
+    """What the ledger has to know of each device."""
+    return {
+        device.id: Configured(
+            kind=registry.drivers[device.driver].kind,
+            setup=setup_text(device.driver, device.unit, device.options),
+            facts=device.asset,
+        )
+        for device in config.device
+    }
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -92,6 +116,7 @@ class Agent:
         self._log = structlog.get_logger()
         self._store: Store | None = None
         self._corrector: Corrector | None = None
+        self._registrar: Registrar | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
@@ -118,6 +143,8 @@ class Agent:
         )
         self._store = store
         self._corrector = Corrector(store, config.gateway.zone)
+        self._registrar = Registrar(store, config.gateway.zone, configured_devices(config, self.registry))
+        self._registrar.open()
         self._stops.append(("store", 1.0, store.stop))
         for key in config.unused:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
@@ -225,6 +252,8 @@ class Agent:
 
     def _station_maker(self, section: StationSection, books: Books) -> Callable[[], Any]:
         settings = station_settings(section, self.config, self.registry)
+        if self._registrar is not None:
+            settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
         return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -344,6 +373,22 @@ class Agent:
             kept = self._corrector.correct(kind, record, reason=reason, operator=operator, details=details)
         except Refused as refused:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
+        return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every device as an asset, with its flags."""
+        return [] if self._registrar is None else self._registrar.assets()
+
+    def ledger_set(self, device: str, changes: Mapping[str, Any], operator: str | None = None) -> CommandResult:
+        """Keep an event of a device's life; returns after it is committed."""
+        if self._registrar is None:
+            raise RuntimeError("the agent has not been started")
+        try:
+            kept = self._registrar.set(device, changes, operator=operator)
+        except KeyError:
+            return CommandResult(refused="unknown-device", kept=(), reason=f"there is no device {device}")
+        except ValueError as problem:
+            return CommandResult(refused="bad-facts", kept=(), reason=str(problem))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
     def _one_line(self) -> str:

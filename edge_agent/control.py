@@ -95,6 +95,7 @@ class ControlServer:
             "command": self._command,
             "requeue": self._requeue,
             "correct": self._correct,
+            "ledger": self._ledger,
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -138,6 +139,18 @@ class ControlServer:
             operator=request.get("operator"),
             details=details,
         )
+        yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _ledger(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The ledger; with `device` and `changes`, an event of that device."""
+        if "device" not in request:
+            yield {"ok": True, "assets": self._agent.ledger()}
+            return
+        changes, operator = request.get("changes"), request.get("operator")
+        if not isinstance(changes, Mapping) or not (operator is None or isinstance(operator, str)):
+            yield _refusal("changes is an object, operator a text")
+            return
+        result = self._agent.ledger_set(str(request["device"]), changes, operator)
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
 
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -62,3 +62,9 @@ class Facade(Protocol):
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every device as an asset, with its flags."""
+
+    def ledger_set(self, device: str, changes: Mapping[str, Any], operator: str | None = None) -> CommandResult:
+        """Keep an event of a device's life; returns after it is committed. Refused: the code, and the words."""

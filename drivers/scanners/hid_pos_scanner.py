@@ -7,10 +7,10 @@ Newland EM2028 and FM420 manual p. 47; ID TECH 2DScan manual p. 46.
     newland    02 | len |         data (56) | reserved (4)            | symbology | flags
                                                                         flags: bit 0 = continued in the next report
 
-Both call their report 2. The report descriptor tells which it is (`layout_in`), or the option `layout`. With `auto` the
-contents tell: behind `len` bytes of data a report is zero, and that holds for one layout only. The length counts: data
-may hold zeros. A text that a report says goes on is joined; where its rest does not come it was cut, and what comes of
-it later is refused too.
+Both call their report 2. The report descriptor tells which it is where the port brings it, else the option `layout`.
+With `auto` the contents tell: behind `len` bytes of data a report is zero, and that holds for one layout only. The
+length counts: data may hold zeros. A text that a report says goes on is joined; where its rest does not come it was
+cut, and what comes of it later is refused too.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from drivers.framing import NOISE_LIMIT, Cut, Frame, FrameBuffer
+from drivers.hid_report import Descriptor, Field, usage
+from drivers.hid_stream import HidStream, described, is_preamble
 from edge_agent.driver import CodecOutput, DriverSpec, Option
-from edge_agent.model import DeviceEvent, Rejected, Scan
+from edge_agent.model import DeviceEvent, Rejected, Scan, Status
 
 _REPORT: Final = 2
 _LIMIT: Final = 8192
@@ -31,40 +33,52 @@ _LIMIT: Final = 8192
 _REST_WITHIN: Final = 0.5
 """Seconds in which the next report of a text has to come."""
 _AIM: Final = re.compile(rb"\][A-Za-z][0-9A-Za-z]")
-_CONTINUED: Final = 0x01
-_PAGE: Final = 0x8C
-_SYMBOLOGY, _DATA, _DATA_CONTINUED = 0xFB, 0xFE, 0xFF
+_SYMBOLOGY, _DATA, _CONTINUED = usage(0x8C, 0xFB), usage(0x8C, 0xFE), usage(0x8C, 0xFF)
 ENCODINGS: Final = ("auto", "utf-8", "gb18030", "latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where the parts of a report stand, counted from its number. `aim` is None where the report has no identifier."""
+    """Where the parts of a report stand, counted in bytes from its first.
+
+    `aim` is None where the report has no identifier. Of a layout that is `guessed` everything must be as it should:
+    zeros behind the data up to `zeros`, an identifier that can be one, no flag but `continued`.
+    """
 
     size: int
+    length: int = 1
     aim: int | None
     data: int
     room: int
-    zeros: int
-    """Up to where bytes behind the data are zero."""
+    zeros: int = 0
     flags: int
+    continued: int = 0x01
+    guessed: bool = True
 
     def fits(self, raw: bytes) -> bool:
-        """Whether a report can be of this layout: its padding, flags and identifier are as they must be."""
-        if len(raw) != self.size:
+        """Whether a report can be of this layout."""
+        if len(raw) != self.size or raw[self.length] > self.room:
             return False
-        length = raw[1]
-        if length > self.room or raw[self.flags] & ~_CONTINUED:
+        if not self.guessed:
+            return True
+        if raw[self.flags] & ~self.continued or any(raw[self.data + raw[self.length] : self.zeros]):
             return False
-        if any(raw[self.data + length : self.zeros]):
-            return False
-        identifier = b"" if self.aim is None else raw[self.aim : self.aim + 3]
-        return not any(identifier) or _AIM.fullmatch(identifier) is not None
+        identifier = self.identifier(raw)
+        return not identifier or _AIM.fullmatch(identifier) is not None
+
+    def identifier(self, raw: bytes) -> bytes:
+        """The AIM identifier of a report; empty where it has none."""
+        told = b"" if self.aim is None else raw[self.aim : self.aim + 3]
+        return told if any(told) else b""
+
+    def goes_on(self, raw: bytes) -> bool:
+        """Whether the text goes on in the next report."""
+        return bool(raw[self.flags] & self.continued)
 
 
-HONEYWELL: Final = Layout(64, 2, 5, 56, 61, 63)
-HONEYWELL_SHORT: Final = Layout(62, 2, 5, 56, 61, 61)
-NEWLAND: Final = Layout(64, None, 2, 56, 62, 63)
+HONEYWELL: Final = Layout(size=64, aim=2, data=5, room=56, zeros=61, flags=63)
+HONEYWELL_SHORT: Final = Layout(size=62, aim=2, data=5, room=56, zeros=61, flags=61)
+NEWLAND: Final = Layout(size=64, aim=None, data=2, room=56, zeros=62, flags=63)
 LAYOUTS: Final[Mapping[str, tuple[Layout, ...]]] = MappingProxyType(
     {
         "auto": (NEWLAND, HONEYWELL, HONEYWELL_SHORT),
@@ -75,57 +89,30 @@ LAYOUTS: Final[Mapping[str, tuple[Layout, ...]]] = MappingProxyType(
 )
 
 
-def layout_in(descriptor: bytes) -> Layout | None:
-    """The layout that a report descriptor describes; None where it describes no scanned data of report 2.
-
-    Follows the items of HID 1.11, 6.2.2: an input field takes the usages before it, one for each of its count.
-    """
-    page = size = count = report = 0
-    usages: list[int] = []
-    at: dict[int, int] = {}
-    room = 0
-    bits = 8
-    for tag, value, length in _items(descriptor):
-        match tag:
-            case 0x04:
-                page = value
-            case 0x74:
-                size = value
-            case 0x94:
-                count = value
-            case 0x84:
-                report, bits = value, 8
-            case 0x08:
-                usages.append(value if length == 4 else page << 16 | value)
-            case 0x80 if report == _REPORT:
-                for index, usage in enumerate(usages[:count]):
-                    if usage >> 16 == _PAGE and usage & 0xFFFF not in at:
-                        at[usage & 0xFFFF] = bits + index * size
-                        room = size * count // 8 if usage & 0xFFFF == _DATA else room
-                bits += size * count
-                usages = []
-            case 0x80 | 0x90 | 0xB0 | 0xA0 | 0xC0:
-                usages = []
-        if report == _REPORT:
-            total = bits // 8
-    if _DATA not in at or _DATA_CONTINUED not in at or not room:
-        return None
-    aim = at[_SYMBOLOGY] // 8 if _SYMBOLOGY in at and at[_SYMBOLOGY] < at[_DATA] else None
-    data = at[_DATA] // 8
-    return Layout(total, aim, data, room, data + room, at[_DATA_CONTINUED] // 8)
-
-
-def _items(descriptor: bytes) -> list[tuple[int, int, int]]:
-    """Tag and type, value and its length of each short item; what is cut off is left out."""
-    items = []
-    at = 0
-    while at < len(descriptor):
-        length = (0, 1, 2, 4)[descriptor[at] & 3]
-        value = descriptor[at + 1 : at + 1 + length]
-        if len(value) == length:
-            items.append((descriptor[at] & 0xFC, int.from_bytes(value, "little"), length))
-        at += 1 + length
-    return items
+def layout_in(descriptor: Descriptor) -> tuple[int, Layout] | None:
+    """The number of the report that carries scanned data, and its layout; None where there is none."""
+    for report in descriptor.reports.values():
+        at: dict[int, tuple[int, Field]] = {}
+        for one in report.fields:
+            for index in range(one.count):
+                meaning = one.usage_of(index)
+                if meaning is not None:
+                    at.setdefault(meaning, (one.offset + index * one.size, one))
+        if _DATA in at and _CONTINUED in at and at[_DATA][1].size == 8:
+            first, whole = at[_DATA]
+            aim = at[_SYMBOLOGY][0] if _SYMBOLOGY in at else first
+            flag = at[_CONTINUED][0]
+            return report.id, Layout(
+                size=report.length,
+                length=1 if descriptor.numbered else 0,
+                aim=aim // 8 if aim < first else None,
+                data=first // 8,
+                room=whole.count,
+                flags=flag // 8,
+                continued=1 << flag % 8,
+                guessed=False,
+            )
+    return None
 
 
 class _Reports:
@@ -169,17 +156,19 @@ class HidPosScannerCodec:
     """Reports to scans; see `edge_agent.driver.Codec`."""
 
     def __init__(self, layouts: tuple[Layout, ...], encoding: str) -> None:
-        self._layouts = layouts
+        self._usual = self._layouts = layouts
+        self._number: int | None = None
         self._encoding = encoding
-        self._frames = FrameBuffer(_Reports(layouts))
-        self._reports: list[bytes] = []
+        self._frames = FrameBuffer(HidStream(_Reports(layouts)))
+        self._held: list[bytes] = []
+        self._reports: list[tuple[bytes, Layout]] = []
         self._refusing = False
         self._due = 0.0
 
     @property
     def deadline(self) -> float | None:
         """When the rest of a text is overdue."""
-        return self._due if self._reports or self._refusing or self._frames.held else None
+        return self._due if self._held or self._refusing or self._frames.held else None
 
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`."""
@@ -193,7 +182,7 @@ class HidPosScannerCodec:
         """See `Codec.tick`."""
         if self.deadline is None or now < self._due:
             return []
-        held = bool(self._reports or self._frames.held)
+        held = bool(self._held or self._frames.held)
         outputs = self.close(now)
         self._refusing = held  # for one more wait: what comes so soon is the rest of what was cut
         self._due = now + _REST_WITHIN
@@ -212,45 +201,67 @@ class HidPosScannerCodec:
 
     def _take(self, piece: Frame | Rejected) -> list[DeviceEvent]:
         if isinstance(piece, Rejected):
-            self._refusing = bool(self._reports) or self._refusing
-            return [*self._cut_off(), piece]
-        raw = piece.raw
-        layout = self._layout(raw)
-        goes_on = bool(raw[layout.flags] & _CONTINUED)
+            return self._broken(piece)
+        if is_preamble(piece):
+            return [*self._cut_off(), self._learn(piece)]
+        report = piece.body
+        if self._number is not None and report[0] != self._number:
+            return [*self._cut_off(), Status(status="other", detail=f"report {report[0]}", raw=piece.raw)]
+        layout = next((each for each in self._layouts if each.fits(report)), None)
+        if layout is None:
+            return self._broken(Rejected(reason="malformed", raw=piece.raw))
+        goes_on = layout.goes_on(report)
         if self._refusing:
             self._refusing = goes_on
-            return [Rejected(reason="truncated", raw=raw)]
-        self._reports.append(raw)
-        whole = b"".join(self._reports)
-        if goes_on and len(whole) + layout.size <= _LIMIT:
+            return [Rejected(reason="truncated", raw=piece.raw)]
+        self._held.append(piece.raw)
+        self._reports.append((report, layout))
+        if goes_on and sum(map(len, self._held)) + len(piece.raw) <= _LIMIT:
             return []
-        self._reports = []
+        raw, reports = self._all_held()
         if goes_on:
             self._refusing = True
-            return [Rejected(reason="too-long", raw=whole)]
-        return [self._scan(whole, layout)]
+            return [Rejected(reason="too-long", raw=raw)]
+        return [self._scan(raw, reports)]
+
+    def _learn(self, frame: Frame) -> DeviceEvent:
+        descriptor, why_not = described(frame)
+        self._layouts, self._number, self._refusing = self._usual, None, False
+        if descriptor is None:
+            return Status(status="other", detail=f"{why_not}; the layout is told from the reports", raw=frame.raw)
+        found = layout_in(descriptor)
+        if found is None:
+            return Status(status="error", detail="the device's report descriptor has no scanned data", raw=frame.raw)
+        self._layouts = (found[1],)
+        self._number = found[0] or None
+        return Status(status="other", detail="report descriptor", raw=frame.raw)
+
+    def _broken(self, piece: Rejected) -> list[DeviceEvent]:
+        self._refusing = bool(self._held) or self._refusing
+        return [*self._cut_off(), piece]
 
     def _cut_off(self) -> list[DeviceEvent]:
-        reports, self._reports = self._reports, []
-        return [Rejected(reason="truncated", raw=b"".join(reports))] if reports else []
+        raw, _ = self._all_held()
+        return [Rejected(reason="truncated", raw=raw)] if raw else []
 
-    def _layout(self, raw: bytes) -> Layout:
-        return next(layout for layout in self._layouts if layout.fits(raw))
+    def _all_held(self) -> tuple[bytes, list[tuple[bytes, Layout]]]:
+        held, reports = self._held, self._reports
+        self._held, self._reports = [], []
+        return b"".join(held), reports
 
-    def _scan(self, whole: bytes, layout: Layout) -> DeviceEvent:
-        reports = [whole[at : at + layout.size] for at in range(0, len(whole), layout.size)]
-        if len(reports[-1]) != layout.size or not all(layout.fits(report) for report in reports):
-            return Rejected(reason="malformed", raw=whole)
-        data = b"".join(report[layout.data : layout.data + report[1]] for report in reports)
-        symbology = b"" if layout.aim is None else reports[0][layout.aim : layout.aim + 3]
-        if not any(symbology):
+    def _scan(self, raw: bytes, reports: list[tuple[bytes, Layout]]) -> DeviceEvent:
+        if len({layout for _, layout in reports}) > 1:
+            return Rejected(reason="malformed", raw=raw)
+        data = b"".join(report[each.data : each.data + report[each.length]] for report, each in reports)
+        symbology = reports[0][1].identifier(reports[0][0])
+        if _AIM.fullmatch(symbology) is None:
             leading = _AIM.match(data)
             symbology = leading[0] if leading else b""
             data = data[len(symbology) :]
         if not data:
-            return Rejected(reason="empty", raw=whole)
+            return Rejected(reason="empty", raw=raw)
         text, lossy = _decode(data, self._encoding)
-        return Scan(text=text, symbology=symbology.decode("ascii") or None, lossy=lossy, raw=whole)
+        return Scan(text=text, symbology=symbology.decode("ascii") or None, lossy=lossy, raw=raw)
 
 
 def _decode(data: bytes, encoding: str) -> tuple[str, bool]:
@@ -266,12 +277,6 @@ def _decode(data: bytes, encoding: str) -> tuple[str, bool]:
 
 def _make(options: Mapping[str, Any]) -> HidPosScannerCodec:
     layouts = LAYOUTS[options.get("layout", "auto")]
-    descriptor = options.get("descriptor") or ""
-    if descriptor:
-        described = layout_in(bytes.fromhex(descriptor))
-        if described is None:
-            raise ValueError("descriptor: it describes no scanned data (usage page 8C) in report 2")
-        layouts = (described,)
     return HidPosScannerCodec(layouts, options.get("encoding", "auto"))
 
 
@@ -288,17 +293,14 @@ SPEC = DriverSpec(
     ),
     source="USB-IF Point of Sale Usage Tables 1.02, page 8C; manuals of Honeywell, Access-IS, Newland, ID TECH",
     maturity="manual",
-    interfaces=("memory",),
+    interfaces=("usb", "tcp", "memory"),
     options=(
         Option(
             name="layout",
             type="text",
             default="auto",
             choices=tuple(LAYOUTS),
-            help="how a report is laid out; auto: told from its contents",
-        ),
-        Option(
-            name="descriptor", type="text", default="", help="the report descriptor as hexadecimal: it tells the layout"
+            help="how a report is laid out where no report descriptor tells; auto: told from its contents",
         ),
         Option(
             name="encoding",

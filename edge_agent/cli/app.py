@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "records": "records_cmd",
     "buffer": "buffer",
     "uplink": "uplink_cmd",
+    "ledger": "ledger_cmd",
     "bench": "bench_cmd",
     "version": "version_cmd",
 }

@@ -55,6 +55,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
     "uplink.ok": ("链路正常: {protocol}, 往返 {ms} 毫秒", "the link works: {protocol}, round trip {ms} ms"),
+    "maker": ("制造商", "maker"),
+    "model": ("型号", "model"),
+    "serial_no": ("编号", "serial number"),
+    "verified_until": ("检定有效期至", "verified until"),
+    "commissioned_at": ("启用时间", "commissioned"),
+    "flags": ("标记", "flags"),
     "demo.start": (
         "演示开始: 两台模拟秤, 一支模拟扫码枪, 内嵌消息服务器和城市平台。页面: {url}",
         "Demo: two simulated scales, a simulated scanner, an embedded broker, a stand-in for the city. Page: {url}",

@@ -197,7 +197,9 @@ class Device(_Section):
         None, description="unit shown by instruments whose frames do not tell"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the driver")
-    asset: dict[str, Any] = Field(default_factory=dict, description="inventory facts of the device")
+    asset: dict[str, Any] = Field(
+        default_factory=dict, description="facts for the ledger: maker, model, serial_no, verified_until …"
+    )
 
     @property
     def port_url(self) -> PortUrl:
@@ -323,6 +325,4 @@ class Config(_Section):
     @property
     def unused(self) -> tuple[str, ...]:
         """Keys that are understood and kept, and that this version does not act on yet."""
-        return tuple(name for name in ("trust", "metrics") if getattr(self, name)) + tuple(
-            f"device.{device.id}.asset" for device in self.device if device.asset
-        )
+        return tuple(name for name in ("trust", "metrics") if getattr(self, name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal, Protocol
@@ -41,6 +41,15 @@ class BatchRules:
         return self.tolerances.get(goods, self.tolerance_permille)
 
 
+DeviceFlags = Callable[[str, Instant], tuple[Flag, ...]]
+"""What is doubtful about a device at a moment, by its id."""
+
+
+def no_flags(device: str, at: Instant) -> tuple[Flag, ...]:
+    """Nothing is doubtful: where nobody keeps a ledger."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a station has to know.
@@ -49,7 +58,8 @@ class Settings:
     its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
     and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded off.
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
-    by name. `share` and `first_number` say which running numbers of trace codes this box issues.
+    by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
+    what the ledger holds against a scale; every record weighed with it carries that.
     """
 
     id: str
@@ -70,6 +80,7 @@ class Settings:
     crates: Mapping[str, int] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
     first_number: int | None = None
+    device_flags: DeviceFlags = no_flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +243,7 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         flags.append("loaded_at_start")
     if settings.min_capacity_mg is not None and load.mass_mg < settings.min_capacity_mg:
         flags.append("below_min")
+    flags += settings.device_flags(platter.observation.device, platter.observation.at)
     return {
         "device": platter.observation.device,
         "driver": platter.observation.driver,
