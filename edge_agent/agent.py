@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,15 +29,18 @@ from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
-from edge_agent.driver import Session
+from edge_agent.driver import Printer, Session
 from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
 from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.model import Command
+from edge_agent.printing import PrinterRunner
+from edge_agent.receipts import Issuer
 from edge_agent.records.corrections import Refused
 from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
+from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.weigh_cycle import CycleRules
@@ -119,6 +123,7 @@ class Agent:
         self._registrar: Registrar | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
+        self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
 
@@ -153,6 +158,7 @@ class Agent:
         bookkeeper = self._start_bookkeeper(store)
         if config.uplink is not None:
             self._start_relay(store)
+        self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
@@ -193,11 +199,56 @@ class Agent:
                 self._health,
             )
             for device in self.config.device
+            if self.registry.drivers[device.driver].kind != "printer"
         ]
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
         self._stops.append(("devices and stations", 1.5, supervisor.stop))
+
+    def _start_printers(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        printers = {
+            device.id: PrinterRunner(
+                device.id,
+                self.registry.drivers[device.driver],
+                self._printer_maker(device),
+                partial(self.registry.make_transport, device.port_url, self.registry.drivers[device.driver]),
+                self.board,
+                self._health,
+            )
+            for device in self.config.device
+            if self.registry.drivers[device.driver].kind == "printer"
+        }
+        section = self.config.receipt
+        issuer = Issuer(
+            market=section.market,
+            complaint=section.complaint,
+            query_url=section.query_url,
+            footer=section.footer,
+            stalls=section.stalls,
+            sellers=section.sellers,
+        )
+        counters = {
+            station.id: Counter(
+                printers=[printers[device] for device in station.devices if device in printers],
+                by_itself=PRINTED_BY_RULE[station.rules.print],
+            )
+            for station in self.config.station
+        }
+        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        store.on_kept(self._slips.kept)
+        for printer in printers.values():
+            printer.start()
+            self._stops.append((f"printer {printer.device}", 0.3, partial(_stop_printer, printer)))
+
+    def _printer_maker(self, device: Device) -> Callable[[], Printer]:
+        def make() -> Printer:
+            codec = self.registry.make_codec(device.driver, device.options)
+            if not isinstance(codec, Printer):
+                raise TypeError(f"driver {device.driver} is of the kind printer and prints nothing")
+            return codec
+
+        return make
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
@@ -359,6 +410,13 @@ class Agent:
             kept=tuple(_kept_facts(k) for k in kept),
         )
 
+    @property
+    def slips(self) -> Slips:
+        """Receipts and labels. Raises RuntimeError before `start`."""
+        if self._slips is None:
+            raise RuntimeError("the agent has not been started")
+        return self._slips
+
     def requeue(self, sequences: list[int] | None) -> int:
         """Send quarantined records again as they are; returns how many."""
         return self.store.outbox().requeue(sequences)
@@ -411,6 +469,12 @@ def _mark(
     if any(first <= sequence <= last for first, last in undelivered):
         return Mark("refused", reasons.get(sequence))
     return Mark("delivered")
+
+
+def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
+    printer.stop()
+    if not printer.join(timeout):
+        raise TimeoutError(f"printer {printer.device} is still printing")
 
 
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:

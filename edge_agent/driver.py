@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-from edge_agent.model import DeviceEvent
+from edge_agent.model import DeviceEvent, Document
 
 API_VERSION: Final = 1
 READ_LIMIT: Final = 4096
@@ -109,6 +109,17 @@ class Codec(Protocol):
 
     def close(self, now: float) -> Sequence[CodecOutput]:
         """End of the stream: a frame whose last defined field is complete counts, the rest is rejected."""
+
+
+@runtime_checkable
+class Printer(Codec, Protocol):
+    """The codec of a printer: it writes documents and reads the printer's states (`Status`; `error` holds printing)."""
+
+    def render(self, document: Document, now: float) -> Sequence[CodecOutput]:
+        """The bytes that print a document. Raises ValueError for one that this printer cannot print."""
+
+    def ask(self, now: float) -> Sequence[CodecOutput]:
+        """The bytes that ask the printer how it stands; nothing where it cannot tell."""
 
 
 class Transport(Protocol):

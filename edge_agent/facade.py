@@ -35,6 +35,19 @@ class CommandResult:
     reason: str | None = None
 
 
+class SlipWindow(Protocol):
+    """What may be shown and printed of kept records; `edge_agent.slips.Slips` says what each does and raises."""
+
+    def show(self, record: str) -> Mapping[str, Any]:
+        """The receipt as lines, with what its QR code holds."""
+
+    def picture(self, record: str) -> bytes:
+        """The QR code as SVG."""
+
+    def print(self, record: str, what: Literal["receipt", "label", "certificate"], station: str | None = None) -> Any:
+        """Have it printed: the printer and the number of the job."""
+
+
 class Facade(Protocol):
     """The agent as the page sees it."""
 
@@ -57,6 +70,10 @@ class Facade(Protocol):
         self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
     ) -> CommandResult:
         """Have a station do something; returns after its records are committed."""
+
+    @property
+    def slips(self) -> SlipWindow:
+        """Receipts, labels and certificates of kept records."""
 
     def correct(
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]

@@ -113,7 +113,7 @@ class Books:
             self._correct(entry, corrected)
         else:
             done = effects(entry.type, entry.data)
-            self._apply(done, entry.type, entry.data, entry.time)
+            self._apply(done, entry.type, entry.data, entry)
             if done:
                 self._effects.put(entry.id, done)
         match entry.type:
@@ -150,10 +150,10 @@ class Books:
             case Transfer.TYPE if data["plate_no"] and data["tare_record"]:
                 self._passings.pop(data["plate_no"])
 
-    def _apply(self, done: tuple[Effect, ...], type_name: str, data: Mapping[str, Any], time: str) -> None:
-        opened = int(datetime.fromisoformat(time).timestamp() * 1000) if data["clock"]["synced"] else None
+    def _apply(self, done: tuple[Effect, ...], type_name: str, data: Mapping[str, Any], entry: Entry) -> None:
+        opened = int(datetime.fromisoformat(entry.time).timestamp() * 1000) if data["clock"]["synced"] else None
         for effect in done:
-            self.batches.apply(effect, opened_ms=opened, facts=facts(type_name, data, effect))
+            self.batches.apply(effect, record=entry.id, opened_ms=opened, facts=facts(type_name, data, effect))
 
     def _correct(self, entry: Entry, corrected: Entry | None) -> None:
         """Take back what the corrected record did, and book what it should have done."""
@@ -168,7 +168,7 @@ class Books:
         after: tuple[Effect, ...] = ()
         if entry.type == Amend.TYPE:
             after = effects(type_name, entry.data["content"])
-            self._apply(after, type_name, entry.data["content"], entry.time)
+            self._apply(after, type_name, entry.data["content"], entry)
         if type_name in _MOVES:
             self._corrected.put(name, after)
 
