@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from typing import Final
+from typing import Final, Literal
 
 LANGUAGES: Final = ("zh", "en")
 
@@ -78,6 +78,11 @@ def set_language(choice: str | None) -> None:
         named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
         choice = "zh" if (named or locale.getlocale()[0] or "").lower().startswith("zh") else "en"
     _language = choice
+
+
+def language() -> Literal["zh", "en"]:
+    """The chosen language."""
+    return "zh" if _language == "zh" else "en"
 
 
 def say(word: str, **values: object) -> str:
