@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Final, Literal, get_args, get_type_hints
 
-from edge_agent.records.bodies import Body, DeviceState
+from edge_agent.records.bodies import Body, CommissioningStep, DeviceState
 from edge_agent.records.check import body_problems
 from edge_agent.records.flags import Flag
 
@@ -150,13 +150,14 @@ def event(asset: Asset, changes: Mapping[str, Any], **common: Any) -> DeviceStat
     operator and what else every body has. Raises ValueError naming what does not fit, and what would be right.
     """
     given = dict(changes)
-    state = given.pop("state", asset.state)
+    state, given_steps = given.pop("state", asset.state), given.pop("steps", ())
     if state not in STATES:
         raise ValueError(f"state: {state!r} is not possible; one of {', '.join(STATES)} would be right")
     problems = fact_problems({name: value for name, value in given.items() if name not in _OF_ONE_EVENT})
     if problems:
         raise ValueError("; ".join(f"{name}: {what}; {hint} would be right" for name, what, hint in problems))
-    return DeviceState(device=asset.device, state=state, **common, **given)
+    steps = tuple(each if isinstance(each, CommissioningStep) else CommissioningStep(**each) for each in given_steps)
+    return DeviceState(device=asset.device, state=state, steps=steps, **common, **given)
 
 
 def fold_all(events: Iterable[Mapping[str, Any]]) -> dict[str, Asset]:

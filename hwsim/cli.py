@@ -131,7 +131,7 @@ def _vector_player(dialect: str, vectors: Path) -> Instrument:
     files = sorted([*vectors.rglob("*.toml"), *vectors.rglob("*.jsonl")]) if vectors.is_dir() else [vectors]
     for file in files:
         with contextlib.suppress(ValueError, OSError):
-            return Player(read_capture(file, driver=dialect).chunks, repeat=True)
+            return Player(read_capture(file, driver=dialect, good_only=True).chunks, repeat=True)
     raise click.UsageError(
         f"no simulator and no vectors in {vectors} for {dialect!r}; simulated are {', '.join(DIALECTS)}"
     )
