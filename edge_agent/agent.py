@@ -24,6 +24,9 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.catalogue import Catalogue, kind_of_text
+from edge_agent.catalogue.pinyin import initials_maker
+from edge_agent.cataloguer import Cataloguer
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
@@ -43,6 +46,7 @@ from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
+from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
@@ -121,6 +125,8 @@ class Agent:
         self._store: Store | None = None
         self._corrector: Corrector | None = None
         self._registrar: Registrar | None = None
+        self._bookkeeper: Bookkeeper | None = None
+        self._cataloguer: Cataloguer | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._slips: Slips | None = None
@@ -156,6 +162,7 @@ class Agent:
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
+        self._open_catalogue(store, bookkeeper)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_printers(store, bookkeeper)
@@ -177,8 +184,17 @@ class Agent:
         bookkeeper = Bookkeeper(store)
         store.on_kept(bookkeeper.kept)
         bookkeeper.open()
+        self._bookkeeper = bookkeeper
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
+
+    def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        def use(catalogue: Catalogue) -> None:
+            bookkeeper.use_catalogue(catalogue)
+            self.board.post("catalogue", dict(catalogue.versions))
+
+        self._cataloguer = Cataloguer(store, self.config.gateway.zone, self.config.gateway.id, use)
+        self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
         stations = [
@@ -432,6 +448,37 @@ class Agent:
         except Refused as refused:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def catalogue(self, station: str | None = None) -> dict[str, Any]:
+        """Goods with today's price and the open batches of a station's party; and the parties, without contacts."""
+        if self._bookkeeper is None:
+            raise RuntimeError("the agent has not been started")
+        sections = {section.id: section for section in self.config.station}
+        section = None if station is None else sections[station]
+        at = clock.now()
+        with self._bookkeeper.turn() as books:
+            goods = shown_goods(
+                books,
+                party=None if section is None else section.party,
+                day=datetime.fromtimestamp(at.wall_ms / 1000, self.config.gateway.zone).date().isoformat(),
+                now_ms=at.wall_ms,
+                days=0 if section is None else section.rules.batch_days,
+            )
+            known = books.catalogue
+        return {
+            "versions": dict(known.versions),
+            "goods": goods,
+            "parties": [party.public() for party in known.parties.values()],
+        }
+
+    def import_catalogue(
+        self, data: bytes, *, kind: str | None = None, source: str = "page", add: bool = False
+    ) -> dict[str, Any]:
+        """Import a file into the catalogue, all of it or nothing; the stations have it at their next turn."""
+        if self._cataloguer is None:
+            raise RuntimeError("the agent has not been started")
+        known = kind_of_text(kind)
+        return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""

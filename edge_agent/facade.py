@@ -80,6 +80,26 @@ class Facade(Protocol):
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
 
+    def catalogue(self, station: str | None = None) -> dict[str, Any]:
+        """What is sold here and who is: `{"versions": {kind: number}, "goods": […], "parties": […]}`.
+
+        Goods stand in the page's order. Each has `code`, `name`, `plu`, `gtins`, `initials` (pinyin), `category`,
+        `mode` (weight|piece), `price_fen` and `price_per` (today's, at the station's party where one is named),
+        `order`, `colour`, `picture` (for `attachment`), `crate`, `relief`, `tolerance_permille`; with a station also
+        the open `batches` of its party, oldest first, each `{batch, left_mg, left_qty, opened_ms}`, and `stopped`
+        where all of them are under a stop of sale. Parties are without their contacts. A new catalogue is posted to
+        the board as `catalogue`. Raises KeyError for no such station.
+        """
+
+    def import_catalogue(
+        self, data: bytes, *, kind: str | None = None, source: str = "page", add: bool = False
+    ) -> dict[str, Any]:
+        """Import a CSV or JSON file, all of it or nothing: `{"kind", "version", "rows", "faults"}`.
+
+        `kind` is goods, parties or prices; None: told by its columns. `version` is None where there are `faults`, each
+        `{line, column, what, hint}`. `add` keeps what the file does not name. Raises ValueError for another kind.
+        """
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from typing import Final
+from typing import Final, Literal
 
 LANGUAGES: Final = ("zh", "en")
 
@@ -54,6 +54,25 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
+    "column": ("列", "column"),
+    "version": ("版本", "version"),
+    "rows": ("行数", "rows"),
+    "code": ("编码", "code"),
+    "name": ("名称", "name"),
+    "plu": ("PLU", "PLU"),
+    "initials": ("拼音", "initials"),
+    "category": ("分类", "category"),
+    "mode": ("计量", "mode"),
+    "price_fen": ("单价(分)", "price (fen)"),
+    "price_per": ("计价单位", "per"),
+    "position": ("摊位", "position"),
+    "uscc": ("信用代码", "credit code"),
+    "goods": ("商品", "goods"),
+    "since": ("起始日期", "since"),
+    "party": ("主体", "party"),
+    "catalogue.bad": ("有 {n} 处问题, 未导入任何内容", "{n} faults; nothing was imported"),
+    "catalogue.imported": ("已导入 {kind}: {n} 行, 版本 {version}", "imported {kind}: {n} rows, version {version}"),
+    "catalogue.none": ("没有 {kind} 目录 {version}", "there is no catalogue of {kind} {version}"),
     "uplink.ok": ("链路正常: {protocol}, 往返 {ms} 毫秒", "the link works: {protocol}, round trip {ms} ms"),
     "maker": ("制造商", "maker"),
     "model": ("型号", "model"),
@@ -185,6 +204,11 @@ def set_language(choice: str | None) -> None:
         named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
         choice = "zh" if (named or locale.getlocale()[0] or "").lower().startswith("zh") else "en"
     _language = choice
+
+
+def language() -> Literal["zh", "en"]:
+    """The chosen language."""
+    return "zh" if _language == "zh" else "en"
 
 
 def say(word: str, **values: object) -> str:
