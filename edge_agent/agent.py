@@ -133,7 +133,9 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     problems = []
     if section.on_lan and section.pin_file is None:
         what = f"{section.listen} can be reached from the network, and nobody would have to sign in"
-        hint = 'with pin_file = "/etc/trace-edge-agent/pins.json" (the first start makes it), or listen = "127.0.0.1:8080"'
+        hint = (
+            'with pin_file = "/etc/trace-edge-agent/pins.json" (the first start makes it), or listen = "127.0.0.1:8080"'
+        )
         problems.append(Problem(file, "web.listen", what, hint))
     if section.pin_file is not None:
         path = Path(section.pin_file)

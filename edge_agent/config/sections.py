@@ -88,7 +88,11 @@ class Gateway(_Section):
     site: TopicLevel = Field(description="the market, hall or warehouse")
     node_type: NodeType = Field("wet-market", description="kind of node in the city's traceability system")
     timezone: Annotated[str, AfterValidator(_zone)] = Field("Asia/Shanghai", description="zone of the times in records")
-    city_profile: str | None = Field(None, description="name of the city profile")
+    market_code: str | None = Field(None, description="code of the market in the city's system, for XML exports")
+    market_name: str | None = Field(None, description="name of the market, for XML exports")
+    city_profile: str | None = Field(
+        None, description="name of the city profile: one that comes with the agent, or a file in `profiles.d/`"
+    )
 
     @property
     def source(self) -> str:

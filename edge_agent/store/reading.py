@@ -20,6 +20,7 @@ from edge_agent.store.errors import Damaged, StoreClosed, StoreUnusable
 from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged
 
 _NEAR: Final = 12_000  # ids are drawn before the queue, so they lie at most a queue and a group out of order
+_STEP: Final = 5_000  # sequences looked through at a time where all that is found is handed on
 _FAR: Final = 50_000  # sequences looked through at a time where the order of ids does not help
 
 
@@ -260,6 +261,18 @@ class Reader:
         """The newest records before a sequence, newest first."""
         query = "SELECT sequence, body FROM records WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"
         return list(map(Row._make, self._all(query, before, limit)))
+
+    def holding(self, text: bytes, *, last: int) -> Iterator[Row]:
+        """The records up to a sequence whose bytes hold a text, in order. Everything is looked through, in steps."""
+        for first in range(self.anchor().sequence + 1, last + 1, _STEP):
+            yield from map(
+                Row._make,
+                self._all(
+                    "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
+                    " ORDER BY sequence",
+                    *(first, min(first + _STEP - 1, last), text),
+                ),
+            )
 
     def _search(self, wanted: str, low: int, high: int) -> int:
         while low < high:
