@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "uplink": "uplink_cmd",
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",
+    "catalogue": "catalogue_cmd",
     "version": "version_cmd",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from typing import Final
+from typing import Final, Literal
 
 LANGUAGES: Final = ("zh", "en")
 
@@ -54,6 +54,25 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
+    "column": ("列", "column"),
+    "version": ("版本", "version"),
+    "rows": ("行数", "rows"),
+    "code": ("编码", "code"),
+    "name": ("名称", "name"),
+    "plu": ("PLU", "PLU"),
+    "initials": ("拼音", "initials"),
+    "category": ("分类", "category"),
+    "mode": ("计量", "mode"),
+    "price_fen": ("单价(分)", "price (fen)"),
+    "price_per": ("计价单位", "per"),
+    "position": ("摊位", "position"),
+    "uscc": ("信用代码", "credit code"),
+    "goods": ("商品", "goods"),
+    "since": ("起始日期", "since"),
+    "party": ("主体", "party"),
+    "catalogue.bad": ("有 {n} 处问题, 未导入任何内容", "{n} faults; nothing was imported"),
+    "catalogue.imported": ("已导入 {kind}: {n} 行, 版本 {version}", "imported {kind}: {n} rows, version {version}"),
+    "catalogue.none": ("没有 {kind} 目录 {version}", "there is no catalogue of {kind} {version}"),
     "uplink.ok": ("链路正常: {protocol}, 往返 {ms} 毫秒", "the link works: {protocol}, round trip {ms} ms"),
     "maker": ("制造商", "maker"),
     "model": ("型号", "model"),
@@ -144,6 +163,24 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "probe.last-digits-zero": ("末两位总是 0，数字方向可能反了", "its last digits are always 0: may be reversed"),
     "probe.too-heavy": ("数值大得不合理", "the value is too large to be a weight"),
+    "learn.weight": (
+        "（{n}/{of}）放上一个重量，等待稳定（各次不同，数字不要左右对称，如 1.235）",
+        "({n} of {of}) Put a weight on and wait until it is steady; another each time, such as 1.235",
+    ),
+    "learn.heard": ("收到 {bytes} 字节", "{bytes} bytes"),
+    "learn.moving": (
+        "现在用手轻压秤盘，使示值一直变化",
+        "Now press on the platter, so that the display keeps changing",
+    ),
+    "learn.press_enter": ("变化时按回车", "press Enter while it changes"),
+    "learn.a_weight": ("请输入秤面上的重量，如 1.235 kg", "type the weight that the display shows, such as 1.235 kg"),
+    "learn.broken_off": ("输入结束，未写文件", "the input ended; nothing was written"),
+    "learn.failed": ("没有学会", "not learned"),
+    "learn.done": (
+        "已写入 {file}。把它放在配置文件旁的 dialects.d/ 中，配置如下，然后用 devices commission 核对:\n\n{block}",
+        "{file} is written. Keep it in dialects.d/ beside the configuration, with this device, and prove it with "
+        "`devices commission`:\n\n{block}",
+    ),
     "demo.start": (
         "演示开始: 两台模拟秤, 一支模拟扫码枪, 内嵌消息服务器和城市平台。页面: {url}",
         "Demo: two simulated scales, a simulated scanner, an embedded broker, a stand-in for the city. Page: {url}",
@@ -167,6 +204,11 @@ def set_language(choice: str | None) -> None:
         named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
         choice = "zh" if (named or locale.getlocale()[0] or "").lower().startswith("zh") else "en"
     _language = choice
+
+
+def language() -> Literal["zh", "en"]:
+    """The chosen language."""
+    return "zh" if _language == "zh" else "en"
 
 
 def say(word: str, **values: object) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal, Protocol
 
+from edge_agent.catalogue import Catalogue
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
 from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
 from edge_agent.records.bodies import Body, clock_facts
 from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
-from edge_agent.records.money import Quote, RoundOff
+from edge_agent.records.money import RoundOff
 from edge_agent.station.numbers import Share
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
@@ -36,9 +37,11 @@ class BatchRules:
     tolerances: Mapping[str, int] = field(default_factory=dict)
     days: int = 30
 
-    def tolerance(self, goods: str) -> int:
-        """The tolerance of these goods, in thousandths."""
-        return self.tolerances.get(goods, self.tolerance_permille)
+    def tolerance(self, goods: str, catalogue: Catalogue) -> int:
+        """The tolerance of these goods, in thousandths: by the station's rules, else by the catalogue."""
+        item = catalogue.goods.get(goods)
+        usual = self.tolerance_permille if item is None or item.tolerance_permille is None else item.tolerance_permille
+        return self.tolerances.get(goods, usual)
 
 
 DeviceFlags = Callable[[str, Instant], tuple[Flag, ...]]
@@ -50,16 +53,37 @@ def no_flags(device: str, at: Instant) -> tuple[Flag, ...]:
     return ()
 
 
+@dataclass(slots=True)
+class Duty:
+    """Who is on duty at a station, and since when (RFC 3339). Only the station's own thread changes it."""
+
+    person: str | None = None
+    since: str | None = None
+
+    def begin(self, person: str, since: str) -> None:
+        """Somebody begins work."""
+        self.person, self.since = person, since
+
+    def end(self) -> None:
+        """Nobody works here now."""
+        self.person = self.since = None
+
+    def facts(self) -> dict[str, str | None] | None:
+        """What the page shows; None while nobody is on duty."""
+        return None if self.person is None else {"person": self.person, "since": self.since}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a station has to know.
 
     `scales` are its devices that weigh; `units` names the unit of each device whose frames carry none. `role` is what
     its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
-    and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded off.
+    and shop. `round_off` is how far amounts are rounded off.
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
-    what the ledger holds against a scale; every record weighed with it carries that.
+    what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
+    `operator` stands in while nobody does.
     """
 
     id: str
@@ -73,13 +97,13 @@ class Settings:
     units: Mapping[str, str] = field(default_factory=dict)
     role: Role | None = None
     codes: CodeProfile = DEFAULT_PROFILE
-    catalogue: Mapping[str, Quote] = field(default_factory=dict)
     round_off: RoundOff = "none"
     min_capacity_mg: int | None = None
     batches: BatchRules = field(default_factory=BatchRules)
     crates: Mapping[str, int] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
     first_number: int | None = None
+    duty: Duty = field(default_factory=Duty)
     device_flags: DeviceFlags = no_flags
 
 
@@ -110,6 +134,7 @@ class View:
     unit: str | None
     stability: str | None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    duty: Mapping[str, Any] | None = None
 
 
 class Station(Protocol):
@@ -261,7 +286,8 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
 
 def common(settings: Settings, at: Instant, *, operator: str | None = None) -> dict[str, Any]:
     """The fields that every body of a station shares."""
-    return {"clock": clock_facts(at), "party": settings.party, "operator": operator or settings.operator}
+    who = operator or settings.duty.person or settings.operator
+    return {"clock": clock_facts(at), "party": settings.party, "operator": who}
 
 
 def to_draft(settings: Settings, at: Instant, body: Body) -> Draft:

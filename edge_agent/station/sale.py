@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from edge_agent.model import Command, Instant, Observation, Reading, Scan
@@ -20,7 +21,7 @@ from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import PricePer, Quote, fen, line_amount, price_suspect, round_off
 from edge_agent.station.arguments import MOST_PIECES, Arguments, NotDone
-from edge_agent.station.base import Outcome, Settings, View, common, to_draft, weight_view
+from edge_agent.station.base import Outcome, Settings, View, weight_view
 from edge_agent.station.batches import Account
 from edge_agent.station.books import Books
 from edge_agent.station.bounded import Bounded
@@ -70,6 +71,7 @@ class SaleStation:
             "clear": self._start_again,
             "confirm": self._confirm,
             "capture": self._capture,
+            "sell": self._sell_these,
             "ticket": self._till.begin_ticket,
             "settle": self._till.settle,
             "return": self._till.take_back,
@@ -103,14 +105,29 @@ class SaleStation:
             goods_name=goods.name if goods else None,
             buyer=self._buyer,
             not_goods=self._not_goods,
-            can_confirm=goods is not None and platter.cycle.load is not None,
+            can_confirm=goods is not None and (goods.price_per == "each" or platter.cycle.load is not None),
+            **self._offer(goods),
             batches=[
                 {"batch": each.batch, "left_mg": each.left_mg, "left_qty": each.left_qty} for each in open_batches
             ],
             batch=self._chosen.get(goods.code) if goods else None,
             ticket=self._till.ticket,
+            **self._till.view,
             **self._desk.view,
         )
+
+    def _offer(self, goods: Goods | None) -> dict[str, Any]:
+        """What the goods would cost now, before and after rounding off, and why they cannot be sold now."""
+        offer: dict[str, Any] = {"price_fen": None, "price_per": None, "amount_raw_fen": None, "amount_fen": None}
+        if goods is None or self._at is None:
+            return offer | {"why_not": "no-goods"}
+        offer |= {"price_fen": goods.price_fen, "price_per": goods.price_per}
+        try:
+            quantity, pieces = self._how_much(goods, Arguments({}), by_hand=False)
+        except NotDone as problem:
+            return offer | {"why_not": problem.code}
+        amounts = self._amounts(goods, quantity, pieces, self._desk.today(self._at))
+        return offer | {name: amounts[name] for name in offer} | {"why_not": None}
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
@@ -128,14 +145,21 @@ class SaleStation:
 
     def _scan(self, scan: Scan) -> None:
         seen = understand(scan, self._settings.role or "goods", self._settings.codes)
-        goods, party = goods_of(seen), party_of(seen)
+        goods, party = goods_of(seen, self._books.catalogue), party_of(seen)
         self._not_goods = None
         if party is not None:
             self._buyer = party
         elif goods is not None:
             self._reported = None
+            item = self._books.catalogue.goods.get(goods.code)
             self._goods = Goods(
-                code=goods.code, lot=goods.lot, serial=goods.serial, expiry=goods.expiry, flags=goods.flags
+                code=goods.code,
+                name=goods.name,
+                price_per=item.price_per if item else "kg",
+                lot=goods.lot,
+                serial=goods.serial,
+                expiry=goods.expiry,
+                flags=goods.flags,
             )
         else:
             self._not_goods = seen.classified.code_class
@@ -144,7 +168,7 @@ class SaleStation:
         """`goods` and `batch` choose, `clear` forgets, `confirm` sells; `capture` sells a load that was there at the
         start; `ticket` and `settle` put lines together; `return`, `loss`, `stocktake`."""
         self._at = command.at
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     # --- choosing
 
@@ -154,16 +178,25 @@ class SaleStation:
         return ()
 
     def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
-        code, per = arguments.some(("code",)).get("code"), arguments.some(("price_per",)).get("price_per", "kg")
+        self._goods = self._named(arguments)
+        self._reported = None
+        return ()
+
+    def _named(self, arguments: Arguments) -> Goods:
+        """Goods by their code, PLU or article number. `name`, `price_fen` and `price_per` are as the catalogue has
+        them where they are not given."""
+        told = arguments.some(("code", "price_per"))
+        code = told.get("code")
+        item = self._books.catalogue.find(code) if isinstance(code, str) else None
+        per = told.get("price_per", item.price_per if item else "kg")
         if not isinstance(code, str) or per not in ("kg", "500g", "each"):
             raise NotDone("bad-goods")
         try:
             price = arguments.whole("price_fen", 0, _MOST_PRICE)
         except NotDone:
             raise NotDone("bad-price") from None
-        self._reported = None
-        self._goods = Goods(code=code, name=arguments.text("name"), price_fen=price, price_per=per)
-        return ()
+        name = arguments.text("name") or (item.name if item else None)
+        return Goods(code=item.code if item else code, name=name, price_fen=price, price_per=per)
 
     def _choose_batch(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The batch that goods are sold from until it is sold out: `batch`, and `goods_code` or the chosen goods."""
@@ -205,46 +238,75 @@ class SaleStation:
     def _capture(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         return self._sell(command.at, command, arguments, by_hand=True)
 
+    def _sell_these(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """Goods and confirmation in one, for a program: what is chosen at the counter stays as it is.
+
+        The goods as for `goods`; how much is `net_mg` or `qty` as told, else the stable load on the scale.
+        """
+        goods = self._named(arguments)
+        counter = (self._goods, self._buyer, self._not_goods, self._reported)
+        self._buyer = self._not_goods = self._reported = None
+        try:
+            return self._sell(command.at, command, arguments, these=goods, ask=False)
+        finally:
+            self._goods, self._buyer, self._not_goods, self._reported = counter
+
     def _sell(
-        self, at: Instant, command: Command | None, arguments: Arguments, *, by_hand: bool = False, ask: bool = True
+        self,
+        at: Instant,
+        command: Command | None,
+        arguments: Arguments,
+        *,
+        these: Goods | None = None,
+        by_hand: bool = False,
+        ask: bool = True,
     ) -> Sequence[Draft]:
         """One sale. `amount_fen` is what the operator rounds the amount off to: never more than the amount."""
-        goods = self._goods
+        goods = these or self._goods
         if goods is None:
             raise NotDone("no-goods")
-        quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
-        amounts = self._amounts(goods, quantity, pieces)
+        told = arguments.mass("net_mg") if these is not None else None
+        if told is not None and goods.price_per != "each":
+            quantity, pieces = self._told(told), 1
+        else:
+            quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
+        amounts = self._amounts(goods, quantity, pieces, self._desk.today(at))
         _round_down(amounts, arguments)
         source = self._source(goods, at, arguments.text("batch"), ask=ask)
         if source.stop is not None and self._settings.batches.stopped == "refuse":
             raise NotDone("stopped", *self._report(source, goods, at, command))
         flags = [*quantity.fields.pop("flags", ()), *goods.flags, *amounts.pop("flags")]
         flags += self._doubts(source, goods, quantity, pieces)
-        # Drawn last, so that what was refused uses up no number.
-        trace_code = self._desk.number(at)
-        body = Sale(
-            **common(self._settings, at, operator=command.operator if command else None),
+        fields = {
             **quantity.fields,
             **amounts,
-            flags=tuple(dict.fromkeys(flags)),
-            goods_code=goods.code,
-            goods_name=goods.name or (source.account.goods_name if source.account else None),
-            batch=source.batch,
-            trace_code=trace_code,
-            upstream_ticket=source.account.upstream if source.account else None,
-            lot=goods.lot,
-            serial=goods.serial,
-            expiry=goods.expiry,
-            seller=self._settings.party,
-            buyer=self._buyer,
-            **self._till.next_line(),
-        )
-        sale = to_draft(self._settings, at, body)
+            "flags": tuple(dict.fromkeys(flags)),
+            "goods_code": goods.code,
+            "goods_name": goods.name or (source.account.goods_name if source.account else None),
+            "relief": self._relief(goods.code),
+            "batch": source.batch,
+            "upstream_ticket": source.account.upstream if source.account else None,
+            "lot": goods.lot,
+            "serial": goods.serial,
+            "expiry": goods.expiry,
+            "seller": self._settings.party,
+            "buyer": self._buyer,
+        }
+        self._desk.draft(Sale, at, command, **fields)  # what is wrong with it, before a number is drawn for it
+        sale = self._desk.draft(Sale, at, command, **fields, trace_code=self._desk.number(at), **self._till.next_line())
         drafts = [sale]
         if source.stop is not None:
             drafts.append(self._desk.hit(source.stop, at, command, batch=source.batch, goods=goods.code, sold=sale.id))
         self._clear()
         return self._desk.taken(quantity, *drafts)
+
+    def _told(self, mass_mg: int) -> Quantity:
+        """A mass that another program weighed: the record says that it was brought in, and shows it in kilograms."""
+        if mass_mg == 0:
+            raise NotDone("bad-net_mg")
+        kilograms = f"{Decimal(mass_mg) / 1_000_000:f}"
+        fields = {"captured_by": "import", "net_mg": mass_mg, "indication": kilograms, "unit": "kg"}
+        return Quantity(fields=fields | {"flags": ("basis_unknown",)})
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
         if goods.price_per != "each":
@@ -264,12 +326,17 @@ class SaleStation:
             return ["no_upstream"]
         by_piece = goods.price_per == "each"
         if not source.account.would_be_over(
-            quantity.goods_mg, pieces if by_piece else 0, rules.tolerance(source.account.goods)
+            quantity.goods_mg, pieces if by_piece else 0, rules.tolerance(source.account.goods, self._books.catalogue)
         ):
             return []
         if rules.over_balance == "refuse":
             raise NotDone("over-balance")
         return ["over_balance"]
+
+    def _relief(self, code: str) -> bool | None:
+        """Whether the catalogue marks these goods; None where it does not have them."""
+        item = self._books.catalogue.goods.get(code)
+        return None if item is None else item.relief
 
     def _report(self, source: _Source, goods: Goods, at: Instant, command: Command | None) -> Sequence[Draft]:
         """The record that stopped goods turned up: once for the goods on the counter, however often it is tried."""
@@ -279,31 +346,41 @@ class SaleStation:
         self._reported = stop.id
         return (self._desk.hit(stop, at, command, batch=source.batch, goods=goods.code, sold=None),)
 
-    def _amounts(self, goods: Goods, quantity: Quantity, qty: int) -> dict[str, Any]:
+    def _quote(self, goods: Goods, usual: Quote | None, on_scale: str | None) -> Quote | None:
+        """The price: what the operator said, else the scale's own, else the catalogue's.
+
+        A scale that shows a price of zero was given none.
+        """
+        if goods.price_fen is not None:
+            return Quote(goods.price_fen, goods.price_per)
+        shown = _fen(on_scale, _MOST_PRICE)
+        if shown is not None and (shown or usual is None):
+            return Quote(shown, goods.price_per)
+        alike = usual is not None and (usual.price_per == "each") == (goods.price_per == "each")
+        return usual if alike else None
+
+    def _amounts(self, goods: Goods, quantity: Quantity, qty: int, day: str) -> dict[str, Any]:
         """Price and amount of a line. The scale's own amount is the amount; ours is the check, or its stand-in.
 
         The scale's amount is for all that lies on it, so where goods were added to others, or crates or deductions
         subtracted, it says nothing.
         """
         reading = quantity.platter.reading if quantity.platter is not None else None
-        price = goods.price_fen
-        if price is None and reading is not None:
-            price = _fen(reading.unit_price, _MOST_PRICE)
-        quote = None if price is None else Quote(price, goods.price_per)
+        usual = self._books.catalogue.price(goods.code, day, self._settings.party)
+        quote = self._quote(goods, usual, None if reading is None else reading.unit_price)
         mass = None if quantity.net_mg is None else quantity.goods_mg
         ours = None if quote is None else line_amount(quote, paid_mg=mass, qty=qty)
         theirs = _fen(reading.amount, MOST_AMOUNT) if reading is not None and quantity.own_amount else None
         flags: list[Flag] = []
         if theirs is not None and ours is not None and theirs != ours:
             flags.append("amount_mismatch")
-        usual = self._settings.catalogue.get(goods.code)
         if quote is not None and usual is not None and price_suspect(quote, usual):
             flags.append("price_suspect")
         amount = theirs if theirs is not None else ours
         source = None if amount is None else ("agent" if theirs is None else "device")
         return {
-            "price_fen": price,
-            "price_per": None if price is None else goods.price_per,
+            "price_fen": None if quote is None else quote.price_fen,
+            "price_per": None if quote is None else quote.price_per,
             "amount_raw_fen": amount,
             "amount_fen": None if amount is None else round_off(amount, self._settings.round_off),
             "amount_source": source,
