@@ -44,14 +44,11 @@ from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
-<<<<<<< HEAD
 _TOLD_AT_ONCE: Final[Mapping[str, str]] = {
     "no-terminator": "no end of scan seen: set the scanner's suffix to Enter 扫码枪未发送结束符,请将其后缀设为回车",
 }
 """Reasons of a refusal that a person can put right, in words; the first of them is told, not the twentieth."""
-=======
 _MOST_ASKED: Final = 8
->>>>>>> main
 _DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
 _POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
 

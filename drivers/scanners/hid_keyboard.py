@@ -8,8 +8,8 @@ Newland scanners (keyboard country, "emulate ALT+keypad", "function key mapping"
 
 The keys and pauses (`drivers.key_stream`) are read in the layout that the scanner is set to, whatever the keyboard of
 the box is. Three ways are known in which scanners type the separator GS (1D) of GS1 codes; where none of them is set it
-is lost, and what reads the code has to suspect that. Repeats are ignored. A scan ends with the key of its suffix; when that
-key comes up again, or after `gap_ms`, it is told. Where nothing comes for `gap_ms` before the suffix, or keys were
+is lost, and what reads the code has to suspect that. Repeats are ignored. A scan ends with the key of its suffix; when
+that key comes up again, or after `gap_ms`, it is told. Where nothing comes for `gap_ms` before the suffix, or keys were
 lost, the scan is refused, and so is what may be its rest: half a code is a different code.
 """
 
