@@ -26,6 +26,7 @@ _LONGEST_REQUEST: Final = 64 * 1024
 _CLIENTS: Final = 8
 MOST_UPLOAD: Final = 16 << 20
 """Bytes of a file that a client may send in pieces."""
+_SLOT_WAIT: Final = 1.0
 _PIECE: Final = 45_000
 _LONGEST_SOURCE: Final = 200
 _PATIENCE: Final = 5.0
@@ -218,7 +219,7 @@ class _Upload:
     def take(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Take one piece: `data` in base64."""
         if not self._holds:
-            self._holds = self._slot.acquire(blocking=False)
+            self._holds = self._slot.acquire(timeout=_SLOT_WAIT)  # one that just ended is about to let go
         if not self._holds:
             yield _refusal("another file is being sent; try again")
             return
