@@ -31,7 +31,7 @@ _MOST_REFUSED: Final = 3
 """Refusals for now after which a person has to decide: to send megabytes again for ever costs money."""
 _LOST: Final = 60.0
 """Seconds after which a piece without an acknowledgement is sent again."""
-_PAUSE: Final = 5.0
+_PAUSE: Final = 1.0
 _NO_SUBSCRIBERS: Final = 0x10  # MQTT 5.0, 3.4.2.1
 _FAILURE: Final = 0x80
 

@@ -74,6 +74,11 @@ class Files:
         self.complete += 1
         return {"sha256": name, "have": size, "complete": True}
 
+    def media_type(self, name: str) -> str | None:
+        """What a file was said to be; None where nothing came of it."""
+        row = self._db.execute("SELECT type FROM attachments WHERE sha256 = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     def content(self, name: str) -> bytes:
         """The bytes that are there of a file, from its beginning."""
         whole = bytearray()

@@ -134,6 +134,19 @@ class City:
         """Why the store cannot go on; None while it can."""
         return self._failure
 
+    def attachment(self, sha256: str) -> bytes:
+        """The bytes that are there of an attachment; read beside the worker, between its commits."""
+        return self._archive.files.content(sha256)
+
+    def media_type(self, sha256: str) -> str | None:
+        """What an attachment was said to be."""
+        return self._archive.files.media_type(sha256)
+
+    @property
+    def bytes_again(self) -> int:
+        """Bytes of attachments that came and were there already."""
+        return self._archive.files.again
+
     def wait(self, holds: Callable[[Stats], bool], timeout: float) -> Stats:
         """Wait until `holds` is true of the figures. Raises TimeoutError with the last figures."""
         with self._changed:
