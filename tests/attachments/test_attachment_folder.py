@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         pytest.fail(f"cannot mount a small file system: {done.stderr.decode()}; run as root")
     try:
         kept = Attachments(place / "a", max_bytes=10_000_000)
-        kept._spare = -10_000_000  # noqa: SLF001 -- so that the disk itself says no
+        kept._spare = -10_000_000  # so that the disk itself says no
         name = kept.keep(picture(1, 400_000)).sha256
         with pytest.raises(OSError, match="No space left"):
             kept.keep(picture(2, 900_000))
