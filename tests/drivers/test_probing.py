@@ -34,7 +34,7 @@ def simulator(driver: str) -> tuple[Instrument, bytes]:
     if driver in DIALECTS:
         settings = ScaleSettings()
         script = weighings(random_goods(20, settings=settings, seed=1), every=1.5, hold=1.0)
-        asked = {"mt-sics": b"SI\r\n", "cas-poll": b"\x05\x11"}
+        asked = {"mt-sics": b"SI\r\n", "cas-poll": b"\x05\x11", "modbus-rtu": bytes.fromhex("010300000002c40b")}
         return Scale(DIALECTS[driver], Platter(settings), script=script), asked.get(driver, b"")
     (file,) = [f for f in VECTORS.glob("*/*.toml") if tomllib.loads(f.read_text())["driver"] == driver]
     return Player(read_capture(file, driver=driver, good_only=True).chunks, repeat=True), b""
