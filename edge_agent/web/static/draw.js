@@ -1,0 +1,30 @@
+// Drawings: icons, small charts, the trace of the weight, the chain of custody. All SVG, all made of elements.
+import { h } from "./dom.js";
+
+const PATHS = {
+  scale: "M3 20h18M12 20V8M5 8h14M5 8l-2.5 6a3 3 0 0 0 5 0zM19 8l-2.5 6a3 3 0 0 0 5 0zM12 8V4",
+  status: "M4 20V10M10 20V4M16 20v-7M22 20H2",
+  trace: "M6 6m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0M18 18m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0M9 6h4a3 3 0 0 1 3 3v6",
+  board: "M4 4h16v13H4zM8 21h8M12 17v4M8 8h8M8 12h5",
+  maintain: "M14.5 6a4 4 0 0 0 5 5L10 20.500a2.100 2.100 0 0 1-3-3L16.500 8M14.500 6l3-3M19.500 11l2-2",
+  stable: "M5 12.500l4.500 4.500L19 7",
+  captured: "M3 12.500l4 4L15 8M11 15.500l1.500 1.500L21 8",
+  zero: "M1 12h6M4.500 9l3 3-3 3M23 12h-6M19.500 9l-3 3 3 3M12 7.500a2.400 4.500 0 1 0 .01 0",
+  moving: "M2 9c3-4 5 4 8 0s5-4 8 0 3 2 4 1M2 16c3-4 5 4 8 0s5-4 8 0 3 2 4 1",
+  up: "M12 20V5M5 12l7-7 7 7",
+  down: "M12 4v15M5 12l7 7 7-7",
+  warn: "M12 3L1.500 21h21zM12 10v5M12 18v.5",
+  lost: "M5 5l14 14M19 5L5 19",
+  wait: "M12 3a9 9 0 1 0 .01 0M12 7v5l3.500 2",
+  search: "M10.500 4a6.500 6.500 0 1 0 .01 0M15.500 15.500L21 21",
+  user: "M12 4a4 4 0 1 0 .01 0M4 21c1-6 15-6 16 0",
+  stop: "M8 2.500h8L21.500 8v8L16 21.500H8L2.500 16V8zM7 12h10",
+  sound: "M4 9v6h4l5 5V4L8 9zM17 8c2 2 2 6 0 8M19.500 5.500c4 4 4 9 0 13",
+  quiet: "M4 9v6h4l5 5V4L8 9zM17 9.500l5 5M22 9.500l-5 5",
+  screen: "M3 5h18v11H3zM8 20h8",
+  camera: "M3 8h4l2-3h6l2 3h4v12H3zM12 10a3.500 3.500 0 1 0 .01 0",
+  leaf: "M4 20C4 9 10 4 20 4c0 10-5 16-14 14M4 20l8-9",
+};
+
+export const icon = (name) =>
+  h("svg.icon", { viewBox: "0 0 24 24", "aria-hidden": "true", focusable: "false" }, h("path", { d: PATHS[name] || PATHS.warn }));
