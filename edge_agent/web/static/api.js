@@ -10,10 +10,14 @@ export async function ask(path, body, method) {
   if (body !== undefined) request.body = JSON.stringify(body);
   try {
     const response = await fetch(path, request);
-    if (response.status === 401 && s.session) change({ session: Object.assign({}, s.session, { signed_in: false }) });
     const answer = await response.json();
-    if (Array.isArray(answer)) return { ok: response.ok, list: answer };
-    if (answer.ok === undefined) answer.ok = response.ok;
+    if (!response.ok) {
+      answer.ok = false;
+      answer.refused = answer.refused || answer.error;
+    } else if (answer.ok === undefined) answer.ok = true;
+    if (response.status === 401 && s.session && (answer.error === "sign-in" || answer.error === "locked")) {
+      change({ session: Object.assign({}, s.session, answer.error === "locked" ? { locked: true } : { signed_in: false }) });
+    }
     return answer;
   } catch (lost) {
     return { ok: false, refused: "lost-page" };
@@ -31,7 +35,7 @@ export function why(answer) {
   if (has(`refusal.${code}`)) return say(`refusal.${code}`);
   const field = /^(bad|no)-(.+)$/.exec(code);
   if (field && has(`field.${field[2]}`)) return `${say(`refusal.${field[1]}-field`)}: ${say(`field.${field[2]}`)}`;
-  return answer.reason || code;
+  return answer.reason || answer.what || code;
 }
 
 // An order with what a person hears and sees of it.

@@ -1,12 +1,14 @@
 // The page itself: what is around the screens, which screen is shown, keys, and what scanners type.
-import { h, render, visible } from "./dom.js";
+import { h, key, choice, render } from "./dom.js";
 import { s, change, keep, onChange, say, view } from "./state.js";
 import { ask, order, tell } from "./api.js";
-import { start, on } from "./stream.js";
+import { start, restart, on } from "./stream.js";
 import { listen, isField } from "./wedge.js";
 import { icon } from "./draw.js";
 import { open, addSheet, sheet } from "./sheets.js";
 import * as sound from "./sound.js";
+import { gate } from "./sign.js";
+import { blocked } from "./blocked.js";
 import * as sell from "./sell.js";
 
 const MINUTE = 60000;
@@ -47,32 +49,27 @@ function header() {
   const operator = s.session && s.session.person;
   return h("header.top", { key: "top" },
     h("h1.place", {},
-      h("span.market", {}, visible((s.session && s.session.market) || status.site || say("title")), " "),
+      h("span.market", {}, (s.about && s.about.site) || say("title"), " "),
       stations.length > 1
         ? h("select.stall", { "aria-label": say("station"), value: s.station, onchange: (e) => go(s.screen, e.target.value) },
-          stations.map((id) => h("option", { key: id, value: id }, visible(id))))
-        : h("span.stall", {}, visible(s.station))),
-    operator ? h("button.chip.who", { type: "button", title: say("hand-over"), onclick: () => open("who") },
-      icon("user"), " ", visible(operator.name || operator.id)) : null,
+          stations.map((id) => h("option", { key: id, value: id }, id)))
+        : h("span.stall", {}, s.station)),
+    operator ? h("button.chip.who", { title: say("hand-over"), onclick: () => open("who") },
+      icon("user"), " ", operator.name || operator.id) : null,
     h("p.chip.link", { role: "status", "data-state": link },
       h("span", { "aria-hidden": "true" }, glyph), " ", say(`link.${link}`),
       s.live && status.pending ? h("b", {}, ` ${say("pending")} ${status.pending}`) : null),
-    s.live && status.rejected ? h("button.chip.refused", { type: "button", onclick: () => go("maintain") },
+    s.live && status.rejected ? h("button.chip.refused", { onclick: () => go("maintain") },
       h("b", {}, `! ${say("rejected")} ${status.rejected}`)) : null,
     s.live && status.clock_synced === false ? h("p.chip.clock", {}, icon("wait"), " ", say("unsynced")) : null,
-    h("button.tool", { type: "button", id: "language", lang: s.language === "zh" ? "en" : "zh-CN", onclick: turnLanguage },
+    h("button.tool", { id: "language", lang: s.language === "zh" ? "en" : "zh-CN", onclick: turnLanguage },
       s.language === "zh" ? "EN" : "中文"),
-    h("button.tool", { type: "button", id: "settings", "aria-label": say("settings"), onclick: () => open("settings") }, "Aa"));
+    h("button.tool", { id: "settings", "aria-label": say("settings"), onclick: () => open("settings") }, "Aa"));
 }
 
 
-const choice = (name, table, values) => h("div", { key: name }, h("h3", {}, say(name === "size" ? "text-size" : name)),
-  h("div.row.choose", { role: "group", "aria-label": say(name === "size" ? "text-size" : name) }, values.map((value) =>
-    h("button", { key: value, type: "button", "aria-pressed": String(s[name] === value), onclick: () => keep(name, value) }, table ? say(`${table}.${value}`) : { zh: "中文", en: "English" }[value]))));
-
-addSheet("settings", () => [say("settings"), [
-  choice("size", "sizes", ["m", "l", "xl"]), choice("language", "", ["zh", "en"]), choice("sound", "onoff", ["on", "off"]), choice("hand", "hands", ["right", "left"]),
-]]);
+addSheet("settings", () => [say("settings"), [["size", "text-size", "sizes", ["m", "l", "xl"]], ["language", "language", "languages", ["zh", "en"]], ["sound", "sound", "onoff", ["on", "off"]], ["hand", "hand", "hands", ["right", "left"]]].map(
+  ([name, title, table, values]) => [h("h3", {}, say(title)), choice(say(title), values, s[name], (value) => say(`${table}.${value}`), (value) => keep(name, value))])]);
 
 const turnLanguage = () => keep("language", s.language === "zh" ? "en" : "zh");
 
@@ -94,7 +91,7 @@ export function go(name, station) {
 function fromHash() {
   const name = location.hash.slice(1);
   const known = TABS.includes(name) || name === "customer";
-  change({ screen: known ? name : "work", sheet: null });
+  change({ screen: known ? name : "work", sheet: null, toast: null });
   const shown = screen();
   if (shown && shown.enter) shown.enter();
 }
@@ -108,8 +105,9 @@ function draw() {
   document.title = `${s.station ? `${s.station} · ` : ""}${say("title")}`;
   const shown = screen();
   const alarm = s.live ? storeAlarm() : Object.keys(s.stations).length ? say("lost-page") : "";
-  if (s.screen === "customer") {
-    render(root, shown ? shown.draw() : []);
+  const stopped = gate();
+  if (stopped || s.screen === "customer") {
+    render(root, stopped || (shown ? shown.draw() : []));
     return;
   }
   render(root, [
@@ -118,6 +116,7 @@ function draw() {
     h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old" },
       shown ? shown.draw() : h("p.wait", {}, say("waiting"))),
     tabs(),
+    blocked(),
     sheet(),
     h("div.toasts", { key: "toasts", role: "status" }, s.toast
       ? h("p.toast", { "data-kind": s.toast.kind }, h("b", {}, s.toast.kind === "good" ? "✓ " : "! ", s.toast.text), s.toast.more ? h("span", {}, s.toast.more) : null)
@@ -135,7 +134,7 @@ function storeAlarm() {
 function onScan(text) {
   sound.unlock();
   const shown = screen();
-  if (shown && shown.scan) shown.scan(text);
+  if (shown && shown.onScan) shown.onScan(text);
   else if (view()) order("scan", { text }).then((answer) => tell(answer, ""));
 }
 
@@ -146,11 +145,11 @@ function onKey(event) {
     return;
   }
   if (isField(event.target) && event.key !== "Escape") {
-    if (shown && shown.fieldKey) shown.fieldKey(event);
+    if (shown && shown.onFieldKey) shown.onFieldKey(event);
     return;
   }
   if (event.key === "Enter" && /^(BUTTON|A|SUMMARY)$/.test(event.target.tagName)) return;
-  if (shown && shown.key) shown.key(event);
+  if (shown && shown.onKey) shown.onKey(event);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -185,7 +184,7 @@ function takeRecord(record) {
 
 on("snapshot", (all) => {
   const { stations, status, records, stops, shifts, payments, figures } = all;
-  change({ stations, station: pick(stations), status, records, stops, shifts, payments, figures, about: all });
+  change({ stations, station: pick(stations), status, records, stops, shifts, payments, figures, about: all, status_at: Date.now() });
   if (all.session) takeSession(all.session);
   if (all.catalogue_version !== s.catalogue) loadCatalogue(all.catalogue_version);
 });
@@ -200,7 +199,7 @@ on("marks", (marks) => {
   marks.forEach((mark) => { bySequence[mark.sequence] = mark; });
   change({ records: s.records.map((each) => (bySequence[each.sequence] ? Object.assign({}, each, bySequence[each.sequence]) : each)) });
 });
-on("status", (status) => change({ status: Object.assign({}, s.status, status) }));
+on("status", (status) => change({ status: Object.assign({}, s.status, status), status_at: Date.now() }));
 on("stops", (stops) => change({ stops }));
 on("shifts", (shifts) => change({ shifts }));
 on("payments", (payments) => change({ payments }));
@@ -221,6 +220,10 @@ async function loadCatalogue(version) {
 async function begin() {
   const session = await ask("/api/session");
   if (session.ok) change({ session });
+  s.restart = () => {
+    restart();
+    loadCatalogue();
+  };
   start();
 }
 

@@ -14,6 +14,7 @@ export function h(tag, props) {
   if (names) all.class = names;
   const key = all.key;
   delete all.key;
+  if (parts[0] === "button" && !all.type) all.type = "button";
   return { tag: parts[0], key, props: all, children };
 }
 
@@ -48,7 +49,7 @@ function place(parent, list, svg) {
   children.forEach((child) => {
     skipGone();
     if (typeof child !== "object") {
-      at = text(parent, at, String(child));
+      at = text(parent, at, visible(String(child)));
       return;
     }
     let node = null;
@@ -112,8 +113,21 @@ function set(node, name, value) {
 
 // Control characters are data in some codes (GS in GS1) and direction marks can turn a line round: both are shown as
 // signs, never sent to the screen.
-export function visible(value) {
-  return String(value)
-    .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
-    .replace(/[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g, "\ufffd");
+const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+const visible = (value) => value.replace(HIDDEN, (c) => (c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd"));
+
+// A button that does `onclick`; `more` are its other properties, with `tag` its kind ("button.strong").
+export function key(label, onclick, more) {
+  const all = Object.assign({ onclick }, more);
+  const tag = all.tag || "button";
+  delete all.tag;
+  return h(tag, all, label);
 }
+
+// Names and values in two columns; what has no value is left out.
+export const facts = (pairs) => h("dl.facts", {}, pairs.map((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== ""
+  ? h("div", { key: pair[0] }, h("dt", {}, pair[0]), h("dd", pair[2], pair[1])) : null));
+
+// Keys of which one is down.
+export const choice = (label, values, now, name, take) => h("div.row.choose", { role: "group", "aria-label": label }, values.map((value) =>
+  key(name(value), () => take(value), { key: value, "aria-pressed": String(value === now) })));

@@ -1,5 +1,5 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
-import { h, visible } from "./dom.js";
+import { h, key } from "./dom.js";
 import { s, change, say, yuan, kilos, price, when, view, toast } from "./state.js";
 import { ask, order, act, tell, why } from "./api.js";
 import { scale } from "./scale.js";
@@ -20,7 +20,6 @@ let flash = 0;
 let askPieces = false;
 
 const detail = () => (view() || {}).detail || {};
-const may = (right) => !s.session || !s.session.rights || s.session.rights.includes(right);
 const goodsOf = (code) => s.goods.find((each) => each.code === code);
 const byPiece = (d) => d.price_per === "each";
 
@@ -61,7 +60,7 @@ async function confirm(batch) {
   }
   busy = true;
   change({});
-  const said = `${visible(d.goods_name || d.goods_code)} ${byPiece(d) ? `${qty} ${say("pieces")}` : `${view().weight} ${view().unit || ""}`}`;
+  const said = `${d.goods_name || d.goods_code} ${byPiece(d) ? `${qty} ${say("pieces")}` : `${view().weight} ${view().unit || ""}`}`;
   const args = {};
   if (batch) args.batch = batch;
   if (byPiece(d)) args.qty = Number(qty);
@@ -109,169 +108,159 @@ async function onScale(name) {
 
 // ---- what is drawn
 
+const small = (label, onclick, more) => key(label, onclick, Object.assign({ tag: "button.small" }, more));
+
 function keysOfScale(d) {
   const takes = d.scale_commands || [];
-  const at = !s.session || !s.session.at_scale || s.session.at_scale.includes(s.station) || s.session.loopback;
-  return h("div.scale-keys", { key: "keys" },
-    takes.includes("tare") ? h("button", { type: "button", disabled: !at, onclick: () => onScale("tare") }, say("tare"), h("kbd", {}, "T")) : null,
-    takes.includes("zero") ? h("button", { type: "button", disabled: !at, onclick: () => onScale("zero") }, say("zero"), h("kbd", {}, "Z")) : null,
-    h("button", { type: "button", onclick: () => open("tare") }, say("preset-tare")),
-    h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
+  const away = s.session && s.session.at_scale && !s.session.at_scale.includes(s.station);
+  return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
+    takes.includes(name) ? key([say(name), h("kbd", {}, short)], () => onScale(name), { key: name, disabled: away }) : null),
+  key(say("preset-tare"), () => open("tare")),
+  h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
 }
 
 function line(d) {
-  const shown = wanted && wanted !== d.goods_code ? Object.assign({}, goodsOf(wanted), { goods_name: (goodsOf(wanted) || {}).name }) : d;
   if (!d.goods_code && !wanted) return idle(d);
-  const name = visible(shown.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code || "");
+  const asked = wanted && wanted !== d.goods_code ? goodsOf(wanted) : null;
+  const name = asked ? asked.name : d.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code;
   const batches = d.batches || [];
   const chosen = batches.length === 1 ? batches[0] : batches.find((each) => each.batch === d.batch);
-  const amount = byPiece(d) && d.price_fen !== null && d.price_fen !== undefined ? d.price_fen * Number(qty || 0) : d.amount_fen;
-  const raw = byPiece(d) ? amount : d.amount_raw_fen;
+  const priced = d.price_fen || d.price_fen === 0;
+  const raw = byPiece(d) && priced ? d.price_fen * Number(qty || 0) : d.amount_raw_fen;
+  const amount = byPiece(d) ? raw : d.amount_fen;
   const pay = rounding !== null && rounding <= amount ? rounding : amount;
+  const less = roundOff(amount || 0);
+  const turn = (by) => { qty = String(Math.max(1, Math.min(9999, Number(qty) + by))); change({}); };
   return h("section.line", { key: "line", "aria-label": say("goods") },
-    h("div.line-top", {},
-      h("h2.name", {}, name),
-      h("button.close", { type: "button", "aria-label": say("clear"), onclick: () => act("clear", {}, "") }, "✕")),
-    h("div.money", { "data-piece": byPiece(d) ? "yes" : null },
-      h("button.price", { type: "button", title: say("set-price"), onclick: () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }) },
-        d.price_fen === null || d.price_fen === undefined ? say("price") : price(d.price_fen, d.price_per)),
-      h("button.amount", { type: "button", disabled: rounding === null && roundOff(amount || 0) === null, "aria-pressed": String(rounding !== null), onclick: () => { rounding = roundOff(amount || 0); change({}); } },
-        h("b", {}, yuan(pay)), h("small", {}, ` ${say("yuan")}`),
-        h("span.below", {}, raw !== null && raw !== undefined && pay !== raw ? [say("before"), " ", h("s", {}, yuan(raw))] : null,
-          rounding === null && amount && roundOff(amount) !== null ? h("span.round-off", {}, say("round-off")) : null))),
-    byPiece(d) ? h("div.pieces", { role: "group", "aria-label": say("qty") },
-      h("button", { type: "button", "aria-label": "−", onclick: () => { qty = String(Math.max(1, Number(qty) - 1)); change({}); } }, "−"),
-      h("button.count", { type: "button", onclick: () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); } }, qty || "0", h("small", {}, ` ${say("pieces")}`)),
-      h("button", { type: "button", "aria-label": "+", onclick: () => { qty = String(Math.min(9999, Number(qty) + 1)); change({}); } }, "+")) : null,
+    h("div.line-top", {}, h("h2.name", {}, name), key("✕", () => act("clear", {}, ""), { tag: "button.close", "aria-label": say("clear") })),
+    h("div.money", {},
+      key(priced ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { tag: "button.price", title: say("set-price") }),
+      key([h("b", {}, yuan(pay)), h("small", {}, ` ${say("yuan")}`),
+        h("span.below", {}, raw && pay !== raw ? [say("before"), " ", h("s", {}, yuan(raw))] : null, rounding === null && less !== null ? h("span.round-off", {}, say("round-off")) : null)],
+      () => { rounding = less; change({}); }, { tag: "button.amount", disabled: rounding === null && less === null, "aria-pressed": String(rounding !== null) })),
+    byPiece(d) ? h("div.pieces", { role: "group", "aria-label": say("qty") }, key("−", () => turn(-1), { "aria-label": "−1" }),
+      key([qty || "0", h("small", {}, ` ${say("pieces")}`)], () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); }, { tag: "button.count" }),
+      key("+", () => turn(1), { "aria-label": "+1" })) : null,
     byPiece(d) && askPieces ? pad(qty, (text) => { qty = text; change({}); }) : null,
     h("div.facts-row", {},
-      d.buyer ? h("span.chip", {}, `${say("buyer")} ${visible(d.buyer)}`) : null,
-      batches.length === 0 ? h("span.chip.warn", {}, say("no-batch")) : null,
-      chosen ? h("span.chip.batch", {}, `${say("batch")} ${visible(chosen.batch)} · ${say("left")} ${leftOf(chosen)}`) : null,
-      chosen && batches.length > 1 ? h("button.chip", { type: "button", onclick: () => open("batches", { batches, code: d.goods_code }) }, say("other-batch")) : null),
+      d.buyer ? h("span.chip", {}, `${say("buyer")} ${d.buyer}`) : null,
+      batches.length ? null : h("span.chip.warn", {}, say("no-batch")),
+      chosen ? h("span.chip.batch", {}, `${say("batch")} ${chosen.batch} · ${say("left")} ${leftOf(chosen)}`) : null,
+      chosen && batches.length > 1 ? key(say("other-batch"), () => open("batches", { batches, code: d.goods_code }), { tag: "button.chip" }) : null),
     payments(),
     confirmKeys(d, batches, chosen));
 }
 
-// 抹零: to the jiao, then to the yuan, then back.
+// 抹零: to the jiao, then to the yuan, then not at all.
 function roundOff(amount) {
   const steps = [amount - (amount % 10), amount - (amount % 100)].filter((each, at, all) => each < amount && each > 0 && all.indexOf(each) === at);
-  const at = steps.indexOf(rounding);
-  return at + 1 < steps.length ? steps[at + 1] : at < 0 && steps.length ? steps[0] : null;
+  const next = steps[steps.indexOf(rounding) + 1];
+  return next === undefined ? null : next;
 }
 
 function confirmKeys(d, batches, chosen) {
   const not = reason(d);
-  const label = (text, more) => [h("span", {}, text), more ? h("small", {}, more) : null];
-  if (batches.length > 1 && !chosen) {
-    return h("div.confirms", { role: "group", "aria-label": say("batch") }, batches.slice(0, 3).map((each) =>
-      h("button.confirm.of-batch", { key: each.batch, type: "button", disabled: Boolean(not) || busy, onclick: () => confirm(each.batch) },
-        h("span", {}, `${say("confirm-from")} ${visible(short(each.batch))}`), h("small", {}, `${say("left")} ${leftOf(each)}`))),
-      batches.length > 3 ? h("button", { type: "button", onclick: () => open("batches", { batches, code: d.goods_code }) }, say("more")) : null,
-      not ? h("p.not", {}, say(`refusal.${not}`)) : null);
+  const off = { disabled: Boolean(not) || busy, "data-busy": busy ? "yes" : null };
+  const from = (each) => key([h("span", {}, `${say("confirm-from")} ${short(each.batch)}`), h("small", {}, `${say("left")} ${leftOf(each)}`)],
+    () => confirm(each.batch), Object.assign({ tag: "button.confirm.of-batch", key: each.batch }, off));
+  if (batches.length > 1 && !chosen && !not) {
+    return h("div.confirms", { key: "which", role: "group", "aria-label": say("batch") }, batches.slice(0, 3).map(from),
+      batches.length > 3 ? key(say("more"), () => open("batches", { batches, code: d.goods_code })) : null);
   }
-  return h("div.confirms", {},
-    h("button.confirm", { key: "one", type: "button", "data-busy": busy ? "yes" : null, disabled: Boolean(not) || busy, onclick: () => confirm() },
-      not ? label(say(`refusal.${not}`)) : label(say(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm"))));
+  const label = not ? say(`refusal.${not}`) : say(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm");
+  return h("div.confirms", { key: "one" }, key(label, () => confirm(), Object.assign({ tag: "button.confirm" }, off)));
 }
 
 const short = (batch) => (String(batch).length > 12 ? `…${String(batch).slice(-9)}` : String(batch));
 
 function idle(d) {
   const last = lastSale();
-  const scanned = d.not_goods ? h("p.note", {}, `${say("refusal.not-goods")}（${say(`class.${d.not_goods}`)}）`) : null;
   const settled = last && s.records.some((r) => r.type === "trace.settlement.v1" && (r.lines || []).includes(last.id));
+  const settle = (method) => small(say(`paid.${method}`), () => act("settle", { lines: [last.id], pay_method: method }, `${say("settled")} ${yuan(last.amount_fen)} ${say(`paid.${method}`)}`), { key: method });
   return h("section.line.idle", { key: "line", "aria-label": say("goods") },
     h("h2.prompt", {}, say("no-goods")),
-    scanned,
+    d.not_goods ? h("p.paid.warn", {}, `${say("refusal.not-goods")}（${say(`class.${d.not_goods}`)}）`) : null,
     payments(),
     ticket(d),
     last && !d.ticket ? h("div.last", {},
-      h("button.last-sale", { type: "button", onclick: () => open("record", { record: last }) },
-        h("span", {}, `${nameOf(last)} ${amountOf(last)}`),
-        h("b", {}, last.amount_fen === null || last.amount_fen === undefined ? "" : yuan(last.amount_fen)),
-        h("span.mark", { "data-mark": last.mark }, MARKS[last.mark])),
-      h("div.row", {},
-        settled || !last.amount_fen ? null : ["wechat", "alipay", "cash"].map((method) => h("button.small", { key: method, type: "button",
-          onclick: () => act("settle", { lines: [last.id], pay_method: method }, `${say("settled")} ${yuan(last.amount_fen)} ${say(`paid.${method}`)}`) }, say(`paid.${method}`))),
-        h("button.small", { key: "void", type: "button", onclick: undo }, say("void"), h("kbd", {}, "Esc")))) : null);
+      key([h("span", {}, `${nameOf(last)} ${amountOf(last)}`), h("b", {}, last.amount_fen || last.amount_fen === 0 ? yuan(last.amount_fen) : ""), mark(last)], () => open("record", { record: last }), { tag: "button.last-sale" }),
+      h("div.row", {}, settled || !last.amount_fen ? null : ["wechat", "alipay", "cash"].map(settle), small([say("void"), h("kbd", {}, "Esc")], undo, { key: "void" }))) : null);
 }
 
 function ticket(d) {
   const lines = d.lines || [];
-  const held = d.held || [];
   if (!d.ticket) {
-    return h("div.row.ticket-row", {},
-      h("button.small", { type: "button", onclick: () => act("ticket", {}, "") }, say("new-ticket")),
-      held.length ? h("button.small", { type: "button", onclick: () => open("held") }, `${say("held")} ${held.length}`) : null);
+    return h("div.row", {}, small(say("new-ticket"), () => act("ticket", {}, "")),
+      d.held && d.held.length ? small(`${say("held")} ${d.held.length}`, () => open("held")) : null);
   }
   return h("div.ticket", {},
-    h("ul", {}, lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", {}, visible(each.goods_name || each.goods_code || "")), h("span", {}, each.qty ? `${each.qty} ${say("pieces")}` : kilos(each.net_mg)), h("b", {}, yuan(each.amount_fen))))),
+    h("ul", {}, lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", {}, each.goods_name || each.goods_code), h("span", {}, each.qty ? `${each.qty} ${say("pieces")}` : kilos(each.net_mg)), h("b", {}, yuan(each.amount_fen))))),
     h("p.sum", {}, `${say("total")} ${lines.length} ${say("lines")}`, h("b", {}, yuan(d.ticket_fen))),
-    h("div.row", {},
-      h("button.small", { type: "button", onclick: () => act("ticket", { hold: true }, say("hold")) }, say("hold")),
-      h("button.strong", { type: "button", disabled: !lines.length, onclick: () => open("pay", { ticket: d.ticket, fen: d.ticket_fen }) }, say("pay"))));
+    h("div.row", {}, small(say("hold"), () => act("ticket", { hold: true }, say("hold"))),
+      key(say("pay"), () => open("pay", { ticket: d.ticket, fen: d.ticket_fen }), { tag: "button.strong", disabled: !lines.length })));
 }
 
+// What an e-payment service told: matched by amount, or asked which sale it was for. It never holds up a sale.
 function payments() {
-  const open = (s.payments || []).filter((each) => each.state === "ambiguous" || each.state === "unmatched");
-  const matched = (s.payments || []).filter((each) => each.state === "matched" || each.state === "assigned").slice(0, 1);
-  if (!open.length && !matched.length) return null;
-  return h("div.payments", { key: "payments", role: "status" }, matched.map((each) =>
-    h("p.paid", { key: each.id }, `✓ ${say("received")} ${yuan(each.amount_fen)} ${say(`paid.${each.method}`)}`)),
-  open.map((each) => h("p.paid.warn", { key: each.id }, `? ${say("received")} ${yuan(each.amount_fen)} · ${say("match")} `,
-    (each.candidates || []).slice(0, 3).map((ids) => {
+  return (s.payments || []).slice(-3).map((each) => {
+    const said = `${say("received")} ${yuan(each.amount_fen)} ${say(`paid.${each.method}`)}`;
+    if (each.state === "matched" || each.state === "assigned") return h("p.paid", { key: each.id }, `✓ ${said}`);
+    return h("p.paid.warn", { key: each.id }, `${said} · ${say("match")} `, (each.candidates || []).slice(0, 3).map((ids) => {
       const sale = s.records.find((r) => r.id === ids[0]);
-      return h("button.small", { key: ids[0], type: "button", onclick: () => ask(`/api/payments/${each.id}/assign`, { lines: ids, station: s.station }).then((a) => tell(a, say("settled"))) }, sale ? `${when(sale.time)} ${nameOf(sale)}` : short(ids[0]));
-    }))));
+      return small(sale ? `${when(sale.time)} ${nameOf(sale)}` : short(ids[0]), () => ask(`/api/payments/${each.id}/assign`, { lines: ids, station: s.station }).then((answer) => tell(answer, say("settled"))), { key: ids[0] });
+    }));
+  });
 }
 
 function tile(goods, d) {
-  const chosen = (wanted || d.goods_code) === goods.code;
-  const hue = hueOf(goods);
+  const stopped = (s.stops || []).some((stop) => stop.goods_code === goods.code && (!stop.batch || stop.batch === goods.open_batch));
   const batch = goods.open_batch;
-  const stopped = (s.stops || []).some((stop) => stop.goods_code === goods.code && !stop.batch) || goods.stopped;
-  return h("button.tile", { key: goods.code, type: "button", "aria-pressed": String(chosen), class: `hue${hue}`, "data-stopped": stopped ? "yes" : null, onclick: () => choose(goods) },
-    goods.photo ? h("img", { src: goods.photo, alt: "", loading: "lazy" }) : null,
-    h("span.tile-name", {}, visible(goods.name)),
-    h("span.tile-price", {}, price(goods.price_fen, goods.price_per)),
-    h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(visible(typeof batch === "string" ? batch : batch.batch)) : say("no-batch")));
+  return key([goods.photo ? h("img", { src: goods.photo, alt: "", loading: "lazy" }) : null,
+    h("span.tile-name", {}, goods.name), h("span.tile-price", {}, price(goods.price_fen, goods.price_per)),
+    h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))],
+  () => choose(goods), { tag: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String((wanted || d.goods_code) === goods.code), "data-stopped": stopped ? "yes" : null });
 }
 
 function hueOf(goods) {
-  const colour = Number(goods.colour);
-  if (goods.colour !== null && goods.colour !== undefined && Number.isInteger(colour)) return Math.abs(colour) % HUES;
   const text = String(goods.colour || goods.category || goods.code);
+  if (/^\d$/.test(text)) return text;
   let sum = 0;
   for (let i = 0; i < text.length; i += 1) sum = (sum * 31 + text.charCodeAt(i)) % 997;
   return sum % HUES;
 }
 
+const categories = () => [""].concat(s.goods.map((each) => each.category).filter((each, at, all) => each && all.indexOf(each) === at).slice(0, 7));
+
+// The letters that lead on to some goods: a keyboard of pinyin initials where there is none.
+function letterKeys() {
+  const next = s.goods.map((goods) => String(goods.pinyin || "").toLowerCase()).filter((each) => each.startsWith(query)).map((each) => each.charAt(query.length));
+  const ask = (text) => () => { query = text; change({}); };
+  return h("div.letter-keys", {}, next.filter((c, at, all) => c && all.indexOf(c) === at).sort().map((c) => key(c.toUpperCase(), ask(query + c), { key: c })),
+    key("⌫", ask(query.slice(0, -1)), { key: "back", "aria-label": "Backspace" }));
+}
+
 function catalogue(d) {
-  const categories = s.goods.map((each) => each.category).filter((each, at, all) => each && all.indexOf(each) === at).slice(0, 7);
   const shown = found();
-  const initials = letters ? s.goods.map((g) => String(g.pinyin || "").toLowerCase()).filter((p) => p.startsWith(query.toLowerCase())).map((p) => p.charAt(query.length)).filter((c, at, all) => c && all.indexOf(c) === at).sort() : [];
   return h("section.goods", { key: "goods", "aria-label": say("goods") },
     h("div.find", {},
       h("label.search", {}, icon("search"),
         h("input", { id: "search", type: "search", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": say("search"), placeholder: say("search"), value: query, oninput: (e) => { query = e.target.value.trim(); change({}); } })),
-      h("button.letters", { type: "button", "aria-pressed": String(letters), "aria-label": "A–Z", onclick: () => { letters = !letters; query = ""; change({}); } }, "A–Z")),
-    letters ? h("div.letter-keys", {}, initials.map((c) => h("button", { key: c, type: "button", onclick: () => { query += c; change({}); } }, c.toUpperCase())),
-      h("button", { key: "back", type: "button", "aria-label": "Backspace", onclick: () => { query = query.slice(0, -1); change({}); } }, "⌫")) : null,
-    categories.length > 1 && !query ? h("div.categories", { role: "group", "aria-label": say("goods") }, [""].concat(categories).map((name, at) =>
-      h("button", { key: name, type: "button", title: `F${at + 1}`, "aria-pressed": String(category === name), onclick: () => { category = name; change({}); } }, name ? visible(name) : say("all")))) : null,
+      key("A–Z", () => { letters = !letters; query = ""; change({}); }, { tag: "button.letters", "aria-pressed": String(letters) })),
+    letters ? letterKeys() : null,
+    categories().length > 2 && !query ? h("div.categories", { role: "group", "aria-label": say("goods") }, categories().map((name, at) =>
+      key(name || say("all"), () => { category = name; change({}); }, { key: name, title: `F${at + 1}`, "aria-pressed": String(category === name) }))) : null,
     h("div.tiles", {}, shown.map((goods) => tile(goods, d))),
     shown.length ? null : h("p.note", {}, say(s.goods.length ? "no-match" : "no-catalogue")));
 }
 
-function row(record) {
-  const kind = record.type.split(".")[1];
-  return h("li", { key: record.id, "data-mark": record.mark, "data-void": record.void_by ? "yes" : null },
-    h("button.record", { type: "button", onclick: () => open("record", { record }) },
-      h("span.when", {}, when(record.time)),
-      h("span.what", {}, kind === "sale" ? null : h("b.kind", {}, typeName(record.type), " "), nameOf(record), " ", h("span.much", {}, amountOf(record))),
-      h("span.much-money", {}, record.amount_fen === null || record.amount_fen === undefined ? record.total_fen === undefined || record.total_fen === null ? "" : yuan(record.total_fen) : yuan(record.amount_fen)),
-      h("span.mark", { "data-mark": record.mark, title: say(`mark.${record.mark}`), role: "img", "aria-label": say(`mark.${record.mark}`) }, MARKS[record.mark])));
+export const mark = (record) => h("span.mark", { "data-mark": record.mark, title: say(`mark.${record.mark}`), role: "img", "aria-label": say(`mark.${record.mark}`) }, MARKS[record.mark]);
+
+export function row(record) {
+  const fen = record.amount_fen === undefined || record.amount_fen === null ? record.total_fen : record.amount_fen;
+  return h("li", { key: record.id, "data-mark": record.mark, "data-void": record.void_by ? "yes" : null }, key([
+    h("span.when", {}, when(record.time)),
+    h("span.what", {}, record.type === "trace.sale.v1" ? null : h("b.kind", {}, typeName(record.type), " "), nameOf(record), " ", h("span.much", {}, amountOf(record))),
+    h("span.much-money", {}, fen || fen === 0 ? yuan(fen) : ""), mark(record)], () => open("record", { record }), { tag: "button.record" }));
 }
 
 function log() {
@@ -287,69 +276,51 @@ function log() {
 
 export function draw() {
   const now = view();
-  if (!now) return [h("p.wait", {}, say("waiting"))];
   const d = detail();
-  return [
-    h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code || wanted ? "yes" : null },
-      scale(now), keysOfScale(d), line(d), catalogue(d), log()),
-  ];
+  return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code || wanted ? "yes" : null },
+    scale(now), keysOfScale(d), line(d), catalogue(d), log())];
 }
 
 // ---- keys and scans
 
-export function scan(text) {
-  order("scan", { text }).then((answer) => {
-    if (answer.ok) sound.good();
-    else tell(answer);
-  });
+export const onScan = (text) => order("scan", { text }).then((answer) => tell(answer, ""));
+
+export function onFieldKey(event) {
+  if (event.target.id !== "search" || event.key !== "Enter") return;
+  const first = found()[0];
+  event.preventDefault();
+  event.target.blur();
+  if (first) choose(first);
+  else if (query) onScan(query);
+  query = "";
+  change({});
 }
 
-export function fieldKey(event) {
-  if (event.target.id !== "search") return;
-  if (event.key === "Enter") {
-    const first = found()[0];
-    event.preventDefault();
-    event.target.blur();
-    if (first) choose(first);
-    else if (query) scan(query);
-    query = "";
-    change({});
-  }
-}
-
-export function key(event) {
+export function onKey(event) {
   if (s.sheet) return;
   const name = event.key.toLowerCase();
   const d = detail();
-  if (event.key === "Enter") {
+  const takes = d.scale_commands || [];
+  const batches = d.batches || [];
+  if (name === "enter") {
     event.preventDefault();
-    const batches = d.batches || [];
-    const open = batches.length > 1 && !batches.some((each) => each.batch === d.batch);
-    confirm(open ? batches[0].batch : undefined);
-  } else if (name === "t") {
-    if ((d.scale_commands || []).includes("tare")) onScale("tare");
-    else open("tare");
-  } else if (name === "z" && (d.scale_commands || []).includes("zero")) onScale("zero");
-  else if (event.key === "Escape") {
-    if (isField(event.target)) {
+    confirm(batches.length > 1 && !batches.some((each) => each.batch === d.batch) ? batches[0].batch : undefined);
+  } else if (name === "t") (takes.includes("tare") ? onScale : open)("tare");
+  else if (name === "z" && takes.includes("zero")) onScale("zero");
+  else if (name === "escape") {
+    if (event.target.id === "search") {
       query = "";
       event.target.blur();
       change({});
     } else if (d.goods_code) act("clear", {}, "");
     else undo();
-  } else if (event.key === "/") {
-    const field = document.getElementById("search");
-    if (field) field.focus();
-  } else if (/^F[1-8]$/.test(event.key)) {
+  } else if (name === "/") document.getElementById("search").focus();
+  else if (/^f[1-8]$/.test(name)) {
     event.preventDefault();
-    const categories = [""].concat(s.goods.map((g) => g.category).filter((c, at, all) => c && all.indexOf(c) === at).slice(0, 7));
-    const to = categories[Number(event.key.slice(1)) - 1];
+    const to = categories()[Number(name.slice(1)) - 1];
     if (to !== undefined) {
       category = to;
       change({});
     }
   }
 }
-
-const isField = (node) => /^(INPUT|TEXTAREA)$/.test(node.tagName || "");
-void may;

@@ -27,7 +27,12 @@ function attach(line, name) {
   });
 }
 
-export function connect() {
+export function restart() {
+  newest = "";
+  connect();
+}
+
+function connect() {
   clearTimeout(timer);
   if (source) source.close();
   source = new EventSource(`/api/events${newest ? `?last=${encodeURIComponent(newest)}` : ""}`);
