@@ -40,7 +40,7 @@ def drivers() -> str:
             "line settings": line,
             "tells": ", ".join(spec.tells) or "-",
             "polled": "yes" if spec.dialogue.polls else "no, it sends by itself",
-            "unit": "must be configured" if spec.needs_unit else "in the frame",
+            **({"unit": "must be configured" if spec.needs_unit else "in the frame"} if spec.kind == "scale" else {}),
             "maturity": spec.maturity,
             "source": spec.source,
         }

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-from edge_agent.model import DeviceEvent
+from edge_agent.model import DeviceEvent, Document
 
 API_VERSION: Final = 1
 READ_LIMIT: Final = 4096
@@ -24,9 +24,28 @@ READ_LIMIT: Final = 4096
 its device can happen, and a terminal's own buffer (N_TTY) holds no more."""
 ENTRY_POINT_GROUP: Final = "edge_agent.drivers"
 
+HID_MARK: Final = b"\x00HID"
+"""How a transport of USB HID devices (`usb:`) hands over the report descriptor: in the stream, so that a capture of the
+port can be read by itself. At each opening it says `HID_MARK`, two bytes of length, low byte first, and the report
+descriptor (length 0 where the device did not tell it); then, for each input report, two bytes of length and the report.
+No report begins with zero where reports are numbered, so a codec can tell this form from bare reports."""
+
+KEY_DROPPED: Final = 0xFF
+"""How a transport of keyboards (`evdev:`) says keys, three bytes each: 80 released, 81 pressed or 82 repeated, then the
+kernel's key code, seven bits a byte, high bits first. Only a first byte has its top bit set, so that a stream can be
+entered anywhere. `KEY_DROPPED` alone: the kernel lost keys here (SYN_DROPPED), and what is being typed is not whole.
+Which layout the keys are to be read in is the codec's business."""
+
 
 class TransportError(Exception):
-    """A transport cannot go on. Each subclass is named by what the supervisor does next."""
+    """A transport cannot go on. Each subclass is named by what the supervisor does next.
+
+    `retry_after` is the least time in seconds until it is worth trying again, where the far end asks for one.
+    """
+
+    def __init__(self, *words: object, retry_after: float | None = None) -> None:
+        super().__init__(*words)
+        self.retry_after = retry_after
 
 
 class Disconnected(TransportError):
@@ -52,7 +71,19 @@ class Send:
     data: bytes
 
 
-CodecOutput = DeviceEvent | Send
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """The conversation is over: the far end has fallen silent, or has refused it. The port is closed and opened again.
+
+    `retry_after` is the least time in seconds until then. `busy` says that somebody else holds the far end.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    busy: bool = False
+
+
+CodecOutput = DeviceEvent | Send | HangUp
 
 
 @runtime_checkable
@@ -78,6 +109,17 @@ class Codec(Protocol):
 
     def close(self, now: float) -> Sequence[CodecOutput]:
         """End of the stream: a frame whose last defined field is complete counts, the rest is rejected."""
+
+
+@runtime_checkable
+class Printer(Codec, Protocol):
+    """The codec of a printer: it writes documents and reads the printer's states (`Status`; `error` holds printing)."""
+
+    def render(self, document: Document, now: float) -> Sequence[CodecOutput]:
+        """The bytes that print a document. Raises ValueError for one that this printer cannot print."""
+
+    def ask(self, now: float) -> Sequence[CodecOutput]:
+        """The bytes that ask the printer how it stands; nothing where it cannot tell."""
 
 
 class Transport(Protocol):
@@ -139,7 +181,9 @@ class DriverSpec:
     settings as query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its
     frames carry (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …); `needs_unit` is set where the
     frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
-    a good frame after which the device counts as silent; None for devices that speak only when used.
+    a good frame after which the device counts as silent; None for devices that speak only when used. With
+    `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
+    number of bits, right-aligned in its bytes.
     """
 
     id: str
@@ -156,6 +200,8 @@ class DriverSpec:
     dialogue: Dialogue = Dialogue()
     needs_unit: bool = False
     stale_after: float | None = None
+    status_is_life: bool = False
+    bits: int | None = None
     api_version: int = API_VERSION
 
 

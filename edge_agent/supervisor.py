@@ -143,7 +143,7 @@ class DeviceRunner:
                 self._read_until_lost()
             except TransportError as problem:
                 self._change(DeviceState.LOST, _reason(problem))
-                wait = 30.0 if isinstance(problem, BadSettings) else None
+                wait = 30.0 if isinstance(problem, BadSettings) else problem.retry_after
             except Exception as problem:  # noqa: BLE001 -- the one supervising loop: a broken driver must not end its device
                 self._log.exception("device.crashed")
                 self._change(DeviceState.LOST, f"driver failed: {type(problem).__name__}: {problem}")
@@ -184,12 +184,13 @@ class DeviceRunner:
             self._bad_in_a_row += 1
             if self._bad_in_a_row == _BAD_IN_A_ROW:
                 self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
-        elif not isinstance(event, Status):
+        elif not isinstance(event, Status) or self._spec.status_is_life:
             self._bad_in_a_row = 0
             self._last_good = clock.monotonic()
             if self._state is not DeviceState.CONNECTED:
                 self._change(DeviceState.CONNECTED, "data again")
-            self._deliver(event)
+            if not isinstance(event, Status):
+                self._deliver(event)
         self._post_counters()
 
     def _judge_silence(self) -> None:

@@ -27,7 +27,9 @@ _COMMANDS: Final = {
     "records": "records_cmd",
     "buffer": "buffer",
     "uplink": "uplink_cmd",
+    "ledger": "ledger_cmd",
     "bench": "bench_cmd",
+    "catalogue": "catalogue_cmd",
     "version": "version_cmd",
 }
 

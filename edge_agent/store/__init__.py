@@ -1,5 +1,6 @@
 """The store: records on one hash chain in one SQLite file, durable before anyone is told that they are saved."""
 
+from edge_agent.store.catalogues import CatalogueVersion
 from edge_agent.store.errors import CommitFailed, StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnusable
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.ranges import Ranges
@@ -11,6 +12,7 @@ from edge_agent.store.values import Counts, Head, Kept, Limits, Refused, Row, Sa
 
 __all__ = [
     "PLATFORM",
+    "CatalogueVersion",
     "CommitFailed",
     "Counts",
     "Head",

@@ -5,6 +5,7 @@
 - `outbox` holds the watermark up to which a target has accepted everything; `outbox_ranges` what it accepted above
   that; `quarantine` what it refused.
 - `salvaged` holds records of earlier chains that were read back from a damaged file and are not delivered yet.
+- `catalogue` holds the imported versions of goods, parties and prices, each as a whole.
 - `meta` is the store's own; `notes` are facts that other parts remember.
 """
 
@@ -34,3 +35,12 @@ def _first(db: Database) -> None:
     )
     db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID")
     db.execute("CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID")
+
+
+@migrations(name="0002_catalogue")
+def _catalogue(db: Database) -> None:
+    db.execute(
+        "CREATE TABLE catalogue (kind TEXT NOT NULL, version INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
+        " source TEXT NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL,"
+        " PRIMARY KEY (kind, version)) STRICT"
+    )

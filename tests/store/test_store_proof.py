@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent import clock
 from edge_agent.records.envelope import Draft
 from edge_agent.store import Limits, Store, StoreUnusable, proof, schema
 
@@ -107,6 +108,11 @@ def test_every_earlier_schema_opens(
     assert [counts.kept, counts.delivered, counts.rejected, counts.pending] == facts["counts"]
     assert store.note("mqtt.version") == "5"
     assert [each.sequence for each in store.outbox().quarantine(10)] == facts["quarantine"]
+    for kind, (version, body) in facts.get("catalogue", {}).items():
+        newest = store.newest_catalogue(kind)
+        assert newest is not None
+        assert (newest.version, newest.body.decode()) == (version, body)
+    assert store.keep_catalogue("parties", b"[]", rows=0, source="x", at=clock.now()).version == 1
     assert store.keep(make_draft()).sequence == facts["sequence"] + 1
     assert len(check_chain(path)) == facts["sequence"] + 1
 

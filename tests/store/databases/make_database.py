@@ -11,6 +11,7 @@ from edge_agent.model import Instant, Refusal
 from edge_agent.records.envelope import draft
 from edge_agent.store import Store
 
+GOODS = '[{"code":"01210101","name":"大白菜","plu":"12"}]'.encode()
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -23,6 +24,7 @@ def main(path: Path) -> None:
     refusals = [Refusal(sequence=n, id=str(n), code="E1", reason="不合格", retryable=False) for n in (6, 9)]
     store.outbox().settle([(1, 5), (8, 8)], refusals, at)
     store.set_note("mqtt.version", "5")
+    store.keep_catalogue("goods", GOODS, rows=1, source="goods.csv", at=at)
     counts = store.outbox().counts()
     facts = {
         "chain": store.chain,
@@ -30,6 +32,7 @@ def main(path: Path) -> None:
         "hash": store.head.hash,
         "counts": [counts.kept, counts.delivered, counts.rejected, counts.pending],
         "quarantine": [6, 9],
+        "catalogue": {"goods": [1, GOODS.decode()]},
     }
     store.stop()
     for suffix in (".lock", ".reserve"):
