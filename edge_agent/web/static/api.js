@@ -2,11 +2,11 @@
 import { s, say, has, change, toast } from "./state.js";
 import * as sound from "./sound.js";
 
-export async function ask(path, body, method) {
+export async function ask(path, body, again) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
   if (s.session && s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
-  const request = { method: method || (body === undefined ? "GET" : "POST"), headers, credentials: "same-origin" };
+  const request = { method: body === undefined ? "GET" : "POST", headers, credentials: "same-origin" };
   if (body !== undefined) request.body = JSON.stringify(body);
   try {
     const response = await fetch(path, request);
@@ -17,6 +17,14 @@ export async function ask(path, body, method) {
     } else if (answer.ok === undefined) answer.ok = true;
     if (response.status === 401 && s.session && (answer.error === "sign-in" || answer.error === "locked")) {
       change({ session: Object.assign({}, s.session, answer.error === "locked" ? { locked: true } : { signed_in: false }) });
+    }
+    // The token is another one since somebody signed in on another page of this browser.
+    if (answer.error === "csrf" && !again) {
+      const session = await ask("/api/session");
+      if (session.ok) {
+        change({ session });
+        return ask(path, body, true);
+      }
     }
     return answer;
   } catch (lost) {

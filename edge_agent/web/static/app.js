@@ -84,7 +84,10 @@ function tabs() {
 }
 
 export function go(name, station) {
-  if (station && station !== s.station) keep("station", station);
+  if (station && station !== s.station) {
+    keep("station", station);
+    loadCatalogue();
+  }
   if (name !== s.screen) location.hash = name;
 }
 
@@ -165,7 +168,7 @@ document.addEventListener("keydown", sound.unlock);
 
 function pick(stations) {
   const ids = Object.keys(stations).sort();
-  return stations[s.station] ? s.station : ids[0] || "";
+  return stations[s.station] ? s.station : ids.find((id) => stations[id].mode === "sale") || ids[0] || "";
 }
 
 function noteWeight(id, weight, at) {
@@ -180,13 +183,15 @@ function takeRecord(record) {
   const records = [record].concat(others).sort((a, b) => b.sequence - a.sequence).slice(0, 60);
   if (/^trace\.(void)/.test(record.type)) records.forEach((each) => { if (each.id === record.corrects) each.void_by = record.id; });
   change({ records });
+  if (/intake|transfer|transform|stop_sale|release|loss|stocktake|disposal/.test(record.type)) loadCatalogue(300);
+  else if (/sale|return|void/.test(record.type)) loadCatalogue(5000);
 }
 
 on("snapshot", (all) => {
   const { stations, status, records, stops, shifts, payments, figures } = all;
   change({ stations, station: pick(stations), status, records, stops, shifts, payments, figures, about: all, status_at: Date.now() });
   if (all.session) takeSession(all.session);
-  if (all.catalogue_version !== s.catalogue) loadCatalogue(all.catalogue_version);
+  loadCatalogue();
 });
 on("station", (news) => {
   noteWeight(news.station, news.view.weight, Date.now());
@@ -204,7 +209,7 @@ on("stops", (stops) => change({ stops }));
 on("shifts", (shifts) => change({ shifts }));
 on("payments", (payments) => change({ payments }));
 on("figures", (figures) => change({ figures }));
-on("catalogue", (news) => loadCatalogue(news.version));
+on("catalogue", () => loadCatalogue());
 on("session", takeSession);
 on("ping", () => {});
 
@@ -212,9 +217,15 @@ function takeSession(session) {
   change({ session: Object.assign({}, s.session, session) });
 }
 
-async function loadCatalogue(version) {
-  const answer = await ask("/api/catalogue");
-  if (answer.ok && answer.goods) change({ goods: answer.goods, crates: answer.crates, parties: answer.parties || [], catalogue: version });
+let loading = 0;
+
+// The goods of this station with its open batches; again where something changed them, but not at every sale.
+async function loadCatalogue(pause) {
+  clearTimeout(loading);
+  loading = setTimeout(async () => {
+    const answer = await ask(`/api/catalogue?station=${encodeURIComponent(s.station)}`);
+    if (answer.ok && answer.goods) change({ goods: answer.goods, parties: answer.parties || [] });
+  }, pause || 0);
 }
 
 async function begin() {

@@ -26,8 +26,8 @@ const byPiece = (d) => d.price_per === "each";
 function matches(goods) {
   if (query) {
     const asked = query.toLowerCase();
-    const initials = String(goods.pinyin || "").toLowerCase();
-    return initials.startsWith(asked) || String(goods.plu || "").startsWith(asked) || String(goods.code).includes(asked) || String(goods.name).toLowerCase().includes(asked);
+    const initials = String(goods.initials || "").toLowerCase();
+    return initials.startsWith(asked) || String(goods.plu || "").startsWith(asked) || (goods.gtins || []).some((each) => each.endsWith(asked)) || String(goods.code).includes(asked) || String(goods.name).toLowerCase().includes(asked);
   }
   return !category || goods.category === category;
 }
@@ -213,17 +213,19 @@ function payments() {
 }
 
 function tile(goods, d) {
-  const stopped = (s.stops || []).some((stop) => stop.goods_code === goods.code && (!stop.batch || stop.batch === goods.open_batch));
-  const batch = goods.open_batch;
-  return key([goods.photo ? h("img", { src: goods.photo, alt: "", loading: "lazy" }) : null,
+  const batch = batchOf(goods);
+  const stopped = goods.stopped;
+  const hue = String(goods.colour || "");
+  return key([goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy" }) : null,
     h("span.tile-name", {}, goods.name), h("span.tile-price", {}, price(goods.price_fen, goods.price_per)),
     h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))],
-  () => choose(goods), { tag: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String((wanted || d.goods_code) === goods.code), "data-stopped": stopped ? "yes" : null });
+  () => choose(goods), { tag: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String((wanted || d.goods_code) === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
 }
 
+const batchOf = (goods) => (goods.batches && goods.batches.length ? goods.batches[0].batch : "");
+
 function hueOf(goods) {
-  const text = String(goods.colour || goods.category || goods.code);
-  if (/^\d$/.test(text)) return text;
+  const text = String(goods.category || goods.code);
   let sum = 0;
   for (let i = 0; i < text.length; i += 1) sum = (sum * 31 + text.charCodeAt(i)) % 997;
   return sum % HUES;
@@ -233,7 +235,7 @@ const categories = () => [""].concat(s.goods.map((each) => each.category).filter
 
 // The letters that lead on to some goods: a keyboard of pinyin initials where there is none.
 function letterKeys() {
-  const next = s.goods.map((goods) => String(goods.pinyin || "").toLowerCase()).filter((each) => each.startsWith(query)).map((each) => each.charAt(query.length));
+  const next = s.goods.map((goods) => String(goods.initials || "").toLowerCase()).filter((each) => each.startsWith(query)).map((each) => each.charAt(query.length));
   const ask = (text) => () => { query = text; change({}); };
   return h("div.letter-keys", {}, next.filter((c, at, all) => c && all.indexOf(c) === at).sort().map((c) => key(c.toUpperCase(), ask(query + c), { key: c })),
     key("⌫", ask(query.slice(0, -1)), { key: "back", "aria-label": "Backspace" }));

@@ -223,7 +223,7 @@ addSheet("count", (sheet) => {
   };
   return [say("count"), [
     field(say("goods"), h("select", { value: sheet.code || "", onchange: (e) => put_({ code: e.target.value }) }, h("option", { key: "", value: "" }, "–"), s.goods.map((each) => h("option", { key: each.code, value: each.code }, each.name)))),
-    field(say("batch"), h("input", { value: sheet.batch, placeholder: goods ? goods.open_batch : "", oninput: (e) => put_({ batch: e.target.value.trim() }) })),
+    field(say("batch"), h("input", { value: sheet.batch, placeholder: goods && goods.batches && goods.batches[0] ? goods.batches[0].batch : "", oninput: (e) => put_({ batch: e.target.value.trim() }) })),
     field(`${say("or-typed")} (kg / ${say("pieces")})`, h("input", { inputmode: "decimal", value: sheet.amount, oninput: (e) => put_({ amount: e.target.value }) })),
     field(say("reason"), h("input", { value: sheet.text, oninput: (e) => put_({ text: e.target.value }) })),
     h("div.row", {}, key(say("record-count"), () => send("stocktake"), { tag: "button.strong", disabled: !sheet.code }),
