@@ -274,15 +274,40 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What an unknown instrument sent while its display showed `weight`; None while the weight moved."""
+
+    data: bytes
+    weight: str | None
+    unit: str | None = None
+
+
+class Learner(Protocol):
+    """Makes a dialect file from lessons."""
+
+    def __call__(
+        self,
+        lessons: Sequence[Lesson],
+        *,
+        head: Mapping[str, object],
+        line: Mapping[str, object],
+        poll: Mapping[str, object],
+        digits: int,
+    ) -> str:
+        """The text of a dialect file. Raises ValueError, with what would help, where the lessons do not make one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What one entry point offers.
 
     `session` composes a transport with a codec; a bundle without one uses that of the built-in bundle.
     `load_table` reads a dialect written as a TOML table (`dialects.d/*.toml`) and raises ValueError, naming
-    file, key and what would be right, when the table or its vectors do not hold.
+    file, key and what would be right, when the table or its vectors do not hold. `learn` writes such a table.
     """
 
     drivers: tuple[DriverSpec, ...] = ()
     transports: tuple[TransportSpec, ...] = ()
     session: Callable[[Transport, Codec], Session] | None = None
     load_table: Callable[[Path], DriverSpec] | None = None
+    learn: Learner | None = None
