@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 import time
 import tty
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,17 +102,59 @@ class Line:
     """The far end of a serial line; `port` is the near one's name."""
 
     def __init__(self) -> None:
-        self.near, self._far = os.openpty()
-        tty.setraw(self._far)
-        self.port = os.ttyname(self._far)
+        self._far, near = os.openpty()
+        self._near = near
+        tty.setraw(near)
+        self.port = os.ttyname(near)
 
     def write(self, data: bytes) -> None:
-        os.write(self.near, data)
+        os.write(self._far, data)
 
-    def close(self) -> None:
-        for end in (self.near, self._far):
+    def unplug(self) -> None:
+        """The cable is pulled: the port is gone for good."""
+        for end in (self._far, self._near):
             with contextlib.suppress(OSError):
                 os.close(end)
+
+
+class Scale(Line):
+    """A scale that streams as real ones do, ten frames a second, of what lies on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames: deque[bytes] = deque()
+        self._says = b"ST,GS,+  0.000kg\r\n"
+        self._mute = threading.Event()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scale", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._end.wait(0.08):
+            if self._frames:
+                self._says = self._frames.popleft()
+            if not self._mute.is_set():
+                with contextlib.suppress(OSError):
+                    self.write(self._says)
+
+    def show(self, *frames: bytes) -> None:
+        """Frames to send one after another; the last one again and again."""
+        self._frames.extend(frames)
+
+    def silent(self, now: bool) -> None:
+        """Say nothing more, or go on."""
+        (self._mute.set if now else self._mute.clear)()
+
+    def unplug(self) -> None:
+        """It ends with its cable."""
+        self._end.set()
+        self._thread.join(5)
+        super().unplug()
+
+
+def frame(text: str, stability: str = "ST") -> bytes:
+    """One reading in kilograms."""
+    return f"{stability},GS,{'-' if text.startswith('-') else '+'}{text.lstrip('-'):>7}kg\r\n".encode()
 
 
 class Stall:
@@ -118,7 +162,7 @@ class Stall:
 
     def __init__(self, folder: Path, port: int, *, host: str = "127.0.0.1", uplink: str = "", web: str = "") -> None:
         self.folder = folder
-        self.scale, self.scale2, self.scanner = Line(), Line(), Line()
+        self.scale, self.scale2, self.scanner = Scale(), Scale(), Line()
         self.host, self.port = host, port
         self.url = f"http://127.0.0.1:{port}"
         self.file = folder / "agent.toml"
@@ -148,20 +192,20 @@ class Stall:
 
     # -- hands
 
-    def weigh(self, *texts: str, line: Line | None = None) -> None:
-        """Stable readings, such as `1.236`."""
-        for text in texts:
-            (line or self.scale).write(f"ST,GS,+{text:>7}kg\r\n".encode())
+    def weigh(self, text: str, scale: Scale | None = None) -> None:
+        """The scale stands still at this, such as `1.236`."""
+        (scale or self.scale).show(frame(text), frame(text))
 
     def moving(self, text: str) -> None:
-        self.scale.write(f"US,GS,+{text:>7}kg\r\n".encode())
+        self.scale.show(frame(text, "US"))
 
     def overload(self) -> None:
-        self.scale.write(b"OL,GS,+       kg\r\n")
+        self.scale.show(b"OL,GS,+ 99.999kg\r\n")
 
-    def put_on(self, text: str) -> None:
-        """Empty the platter, then put this on it."""
-        self.weigh("0.000", "0.000", text, text)
+    def put_on(self, text: str, scale: Scale | None = None) -> None:
+        """The platter is emptied, then this is put on it."""
+        self.weigh("0.000", scale)
+        self.weigh(text, scale)
 
     def scan(self, text: str) -> None:
         self.scanner.write(text.encode() + b"\r")
@@ -187,4 +231,4 @@ class Stall:
     def close(self) -> None:
         self.agent.stop()
         for line in (self.scale, self.scale2, self.scanner):
-            line.close()
+            line.unplug()
