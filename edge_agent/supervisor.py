@@ -44,6 +44,10 @@ from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
+_TOLD_AT_ONCE: Final[Mapping[str, str]] = {
+    "no-terminator": "no end of scan seen: set the scanner's suffix to Enter 扫码枪未发送结束符,请将其后缀设为回车",
+}
+"""Reasons of a refusal that a person can put right, in words; the first of them is told, not the twentieth."""
 _MOST_ASKED: Final = 8
 _LONGEST_SCAN: Final = 4_096
 _DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
@@ -248,7 +252,9 @@ class DeviceRunner:
         self.counters.count(event)
         if isinstance(event, Rejected):
             self._bad_in_a_row += 1
-            if self._bad_in_a_row == _BAD_IN_A_ROW:
+            if event.reason in _TOLD_AT_ONCE:
+                self._change(DeviceState.BAD_DATA, _TOLD_AT_ONCE[event.reason])
+            elif self._bad_in_a_row == _BAD_IN_A_ROW:
                 self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
         elif not isinstance(event, Status) or self._spec.status_is_life:
             self._bad_in_a_row = 0

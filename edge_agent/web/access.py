@@ -80,6 +80,8 @@ ROUTES: Final = (
     Rule("GET", "/api/state", Right.VIEW),
     Rule("GET", "/api/records", Right.VIEW),
     Rule("GET", "/api/records/{record}", Right.VIEW),
+    Rule("GET", "/api/records/{record}/receipt", Right.VIEW),
+    Rule("GET", "/api/records/{record}/receipt.svg", Right.VIEW),
     Rule("GET", "/api/stations/{station}/weights", Right.VIEW),
     Rule("GET", "/api/devices", Right.VIEW),
     Rule("GET", "/api/trace", Right.VIEW),
@@ -92,6 +94,7 @@ ROUTES: Final = (
     Rule("POST", "/api/records/{record}/void", Right.CORRECT),
     Rule("POST", "/api/records/{record}/amend", Right.CORRECT),
     Rule("POST", "/api/records/{record}/return", Right.CORRECT),
+    Rule("POST", "/api/records/{record}/print", Right.WORK),
     Rule("POST", "/api/stops/{stop}/confirm", Right.WORK),
     Rule("POST", "/api/complaints", Right.WORK),
     # repairing

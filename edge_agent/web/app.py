@@ -24,6 +24,7 @@ from edge_agent.web.maintaining import Maintaining
 from edge_agent.web.people import People
 from edge_agent.web.sessions import Policy, Sessions
 from edge_agent.web.signing import Cards, Signing
+from edge_agent.web.slip_routes import SlipRoutes
 from edge_agent.web.stream import Streams
 from edge_agent.web.working import Working
 
@@ -74,6 +75,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     looking = Looking(agent, door, live, streams, signing.facts, stopping)
     working = Working(agent, door)
     maintaining = Maintaining(agent, streams, stopping)
+    slips = SlipRoutes(agent)
     handlers: Mapping[tuple[str, str], Handler] = {
         ("GET", "/"): looking.page,
         ("GET", "/static/{name:path}"): looking.static,
@@ -94,6 +96,9 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/state"): looking.state,
         ("GET", "/api/records"): looking.records,
         ("GET", "/api/records/{record}"): looking.record,
+        ("GET", "/api/records/{record}/receipt"): slips.show,
+        ("GET", "/api/records/{record}/receipt.svg"): slips.picture,
+        ("POST", "/api/records/{record}/print"): slips.print,
         ("GET", "/api/stations/{station}/weights"): looking.weights,
         ("GET", "/api/devices"): looking.devices,
         ("GET", "/api/trace"): looking.trace,
