@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,6 +17,7 @@ from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
 from edge_agent.uplink.dispatch import FAILURE, Dispatch
+from edge_agent.uplink.forwarding import FORWARDED, sources_in, topic_of
 from edge_agent.uplink.loads import Lane, Load
 from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
 from edge_agent.uplink.ports import Range, SalvagedRow, Store
@@ -28,6 +30,7 @@ SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
+_BROUGHT: Final = 1_000
 _MARGIN: Final = 1_024
 """Bytes of a packet that are not payload: topic, identifier, properties."""
 
@@ -91,6 +94,8 @@ class Relay:
     ) -> None:
         self._store = store
         self._told = told
+        self._brought: deque[Verdict] = deque(maxlen=_BROUGHT)  # older ones come again with the next verdict or try
+        self._forwarded: str | None = None
         self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
         self._settings = settings
@@ -160,6 +165,11 @@ class Relay:
         """Which of the newest `SENT_SHOWN` records were published and wait for the platform's word."""
         return self._sent
 
+    def settled(self, verdicts: Iterable[Verdict]) -> None:
+        """Verdicts that came another way and that the store has taken; from any thread."""
+        self._brought.extend(verdicts)
+        self._waker.set()
+
     def _on_kept(self, _kept: Sequence[Any]) -> None:
         self._waker.set()
 
@@ -211,10 +221,28 @@ class Relay:
         now = clock.monotonic()
         if self._status.state is LinkState.CONNECTED:
             self._dispatch.kept(self._store.head.sequence)
+            self._take_brought(connection)
             self._publish(connection, now)
             self._look_for_standstill(now)
         elif self._window is not None and now >= self._subscribe_by:
             self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
+
+    def _take_brought(self, connection: Connection) -> None:
+        """What a courier brought: verdicts that the store has taken, boxes whose verdicts are to be listened for."""
+        while self._brought:
+            verdict = self._brought.popleft()
+            if verdict.chain == self._store.chain:
+                self._dispatch.verdict(self._known(verdict), moved=True, now=clock.monotonic())
+            else:
+                self._dispatch.salvage_verdict(verdict, clock.monotonic())
+        note = self._store.note(FORWARDED)
+        if note != self._forwarded:
+            self._forwarded = note
+            connection.subscribe(list(self._foreign_verdicts()))
+
+    def _foreign_verdicts(self) -> tuple[str, ...]:
+        """The topics of the verdicts on records that are forwarded for other boxes."""
+        return tuple(f"trace/v1{source}/verdicts" for source in sources_in(self._forwarded))
 
     # Connecting and losing the connection
 
@@ -255,7 +283,8 @@ class Relay:
             self._store.set_note(self._note, self._version)
         self._subscribe_by = clock.monotonic() + self._settings.connect_timeout
         # Also where the broker still has the session: it may have lost the subscription all the same.
-        connection.subscribe([self._topics.verdicts, self._topics.platform_state])
+        self._forwarded = self._store.note(FORWARDED)
+        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *self._foreign_verdicts()])
         self._publish_state(connection, online=True)
         self._info_at = 0.0
 
@@ -344,7 +373,9 @@ class Relay:
             bodies, ranges = self._read(load, now)
             if bodies:
                 payload, content_type = self._compress(wire.batch(bodies))
-                mid = connection.publish(self._topics.records, payload, content_type=content_type)
+                salvaged = load.lane is Lane.SALVAGED
+                topic = topic_of(bodies[0], "records") if salvaged else self._topics.records
+                mid = connection.publish(topic, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
                 self._note_sent()
 
@@ -409,7 +440,7 @@ class Relay:
             _log.warning("link.refused", what="records", reason=self._warned or "no longer")
 
     def _on_arrived(self, message: Arrived) -> None:
-        if message.topic == self._topics.verdicts:
+        if message.topic == self._topics.verdicts or message.topic in self._foreign_verdicts():
             self._on_verdict(message.payload)
         elif message.topic == self._topics.platform_state:
             self._on_platform_state(message.payload)
