@@ -677,11 +677,9 @@ class Agent:
         return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
     def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
-        """Take lines of a courier file; the relay learns of verdicts, and sends what was brought."""
+        """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
         found = header_from(header)
-        taken, verdicts = take(self.store, found, lines.splitlines(), self.config.gateway.source)
-        if self._relay is not None and verdicts:
-            self._relay.settled(verdicts)
+        taken = take(self.store, found, lines.splitlines(), self.config.gateway.source)
         self._log.info("courier.taken", file=found.file, kind=found.kind, source=found.source, **taken.plain())
         return taken.plain()
 

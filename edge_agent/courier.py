@@ -59,27 +59,26 @@ def verdict_of(number: int, line: bytes, reader: Reader, chain: str | None) -> V
     return verdict
 
 
-def take(store: Store, header: Header, lines: Iterable[bytes], own_source: str) -> tuple[Taken, list[Verdict]]:
+def take(store: Store, header: Header, lines: Iterable[bytes], own_source: str) -> Taken:
     """Take lines of a file; raises `BadFile`."""
     if header.kind == "records":
-        return take_records(store, header, lines, own_source), []
+        return take_records(store, header, lines, own_source)
     if header.source != own_source:
         raise BadFile(f"line 1: these are verdicts for {header.source}, this box is {own_source}")
     return take_verdicts(store, lines)
 
 
-def take_verdicts(store: Store, lines: Iterable[bytes]) -> tuple[Taken, list[Verdict]]:
+def take_verdicts(store: Store, lines: Iterable[bytes]) -> Taken:
     """Settle records by verdicts; in memory at once, on disk within a second. Accepted wins, twice is as once."""
-    taken, verdicts = Taken(), []
+    taken = Taken()
     for number, line in enumerate(lines, 1):
         verdict = verdict_of(number, line, store.reader, store.chain)
-        verdicts.append(verdict)
         if verdict.chain == store.chain:
             settled = store.outbox().settle(verdict.accepted, verdict.rejected, clock.now())
             taken += Taken(accepted=settled.newly_accepted, rejected=settled.newly_refused)
         else:
             taken += Taken(accepted=store.salvaged.settle(verdict.chain, verdict.accepted, verdict.rejected))
-    return taken, verdicts
+    return taken
 
 
 def take_records(store: Store, header: Header, lines: Iterable[bytes], own_source: str) -> Taken:

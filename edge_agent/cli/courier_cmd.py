@@ -258,7 +258,7 @@ def _take(source: Path, header: Header, config: Config) -> dict[str, int]:
     store = Store.open(path, source=config.gateway.source, zone=config.gateway.zone)
     try:
         for batch in _batches(source):
-            total += take(store, header, batch, config.gateway.source)[0]
+            total += take(store, header, batch, config.gateway.source)
     finally:
         store.stop(30.0)
     return total.plain()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -30,7 +29,6 @@ SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
-_BROUGHT: Final = 1_000
 _MARGIN: Final = 1_024
 """Bytes of a packet that are not payload: topic, identifier, properties."""
 
@@ -94,7 +92,6 @@ class Relay:
     ) -> None:
         self._store = store
         self._told = told
-        self._brought: deque[Verdict] = deque(maxlen=_BROUGHT)  # older ones come again with the next verdict or try
         self._forwarded: str | None = None
         self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
@@ -165,11 +162,6 @@ class Relay:
         """Which of the newest `SENT_SHOWN` records were published and wait for the platform's word."""
         return self._sent
 
-    def settled(self, verdicts: Iterable[Verdict]) -> None:
-        """Verdicts that came another way and that the store has taken; from any thread."""
-        self._brought.extend(verdicts)
-        self._waker.set()
-
     def _on_kept(self, _kept: Sequence[Any]) -> None:
         self._waker.set()
 
@@ -221,20 +213,14 @@ class Relay:
         now = clock.monotonic()
         if self._status.state is LinkState.CONNECTED:
             self._dispatch.kept(self._store.head.sequence)
-            self._take_brought(connection)
+            self._listen_for_others(connection)
             self._publish(connection, now)
             self._look_for_standstill(now)
         elif self._window is not None and now >= self._subscribe_by:
             self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
 
-    def _take_brought(self, connection: Connection) -> None:
-        """What a courier brought: verdicts that the store has taken, boxes whose verdicts are to be listened for."""
-        while self._brought:
-            verdict = self._brought.popleft()
-            if verdict.chain == self._store.chain:
-                self._dispatch.verdict(self._known(verdict), moved=True, now=clock.monotonic())
-            else:
-                self._dispatch.salvage_verdict(verdict, clock.monotonic())
+    def _listen_for_others(self, connection: Connection) -> None:
+        """A courier brought records of another box: its verdicts are to be listened for, too."""
         note = self._store.note(FORWARDED)
         if note != self._forwarded:
             self._forwarded = note
