@@ -109,6 +109,7 @@ class ControlServer:
             "catalogue": partial(self._catalogue, upload),
             "attach": partial(self._attach, upload),
             "attachments": self._attachments,
+            "courier": partial(self._courier, upload),
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -181,6 +182,17 @@ class ControlServer:
             yield _refusal("requeue is what can be asked for")
             return
         yield {"ok": True, "requeued": self._agent.requeue_attachments(request.get("sha256"))}
+
+    def _courier(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Take the lines of a courier file that were sent in pieces before; `header` is its first line."""
+        header = request.get("header")
+        if not isinstance(header, Mapping) or not all(isinstance(value, str) for value in header.values()):
+            yield _refusal("header is an object of texts")
+            return
+        try:
+            yield {"ok": True, **self._agent.take_courier(header, upload.whole())}
+        except ValueError as problem:
+            yield _refusal(str(problem))
 
     def _ledger(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The ledger; with `device` and `changes`, an event of that device."""

@@ -228,6 +228,12 @@ class Facade(Protocol):
     def requeue_attachments(self, sha256: str | None = None) -> int:
         """Send refused attachments again, one or all; returns how many."""
 
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file: verdicts on our records, or records to deliver. Raises ValueError with why not.
+
+        What changed: `accepted`, `rejected`, `new`, `known`.
+        """
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
 
