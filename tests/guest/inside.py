@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import hid_descriptors as descriptors  # noqa: E402 -- its folder has to be know
 BIN = Path(sys.executable).parent
 WORK = Path("/tmp/guest")
 GADGETS = Path("/sys/kernel/config/usb_gadget")
-PATIENCE = 90.0
+PATIENCE = 240.0
 """Seconds that an emulated machine may take for what takes one."""
 
 CONFIG = """\
@@ -126,6 +127,7 @@ class Agent:
     def __init__(self) -> None:
         self.log: list[dict[str, Any]] = []
         self.states: dict[str, str] = {}
+        self._words: deque[str] = deque(maxlen=8)
         self._process = subprocess.Popen(
             [str(BIN / "edge-agent"), "run", "--config", str(WORK / "agent.toml")], stderr=subprocess.PIPE, text=True
         )
@@ -139,8 +141,10 @@ class Agent:
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            with contextlib.suppress(ValueError):
+            try:
                 self._new.put(json.loads(line))
+            except ValueError:
+                self._words.append(line.strip())
 
     def wait(self, what: str, fits: Callable[[dict[str, Any]], bool], patience: float = PATIENCE) -> dict[str, Any]:
         """The next line of the log that fits."""
@@ -156,7 +160,7 @@ class Agent:
         tail = "; ".join(
             f"{line.get('event')} {line.get('device', '')} {line.get('reason', '')}" for line in self.log[-6:]
         )
-        raise Unseen(f"{what}; last in the log: {tail}")
+        raise Unseen(f"{what}; last in the log: {tail} {' / '.join(self._words)} exit {self._process.poll()}")
 
     def state(self, device: str, state: str) -> None:
         """Wait until a device is said to be in a state."""
