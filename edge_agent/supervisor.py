@@ -21,7 +21,16 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board
 from edge_agent.bookkeeper import Bookkeeper
-from edge_agent.driver import BadSettings, Busy, Disconnected, DriverSpec, PermissionDenied, Session, TransportError
+from edge_agent.driver import (
+    BadSettings,
+    Busy,
+    Disconnected,
+    DriverSpec,
+    PermissionDenied,
+    Session,
+    SettlingSession,
+    TransportError,
+)
 from edge_agent.health import Health
 from edge_agent.mailbox import Mailbox, Request
 from edge_agent.model import (
@@ -30,6 +39,7 @@ from edge_agent.model import (
     DeviceEvent,
     DeviceState,
     Observation,
+    PushedSale,
     Reading,
     Rejected,
     Scan,
@@ -69,6 +79,7 @@ class Counters:
     scans: int = 0
     tags: int = 0
     statuses: int = 0
+    sales: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -81,6 +92,8 @@ class Counters:
                 self.scans += 1
             case TagRead():
                 self.tags += 1
+            case PushedSale():
+                self.sales += 1
             case Status():
                 self.statuses += 1
             case Rejected():
@@ -94,6 +107,7 @@ class Counters:
             "readings": self.readings,
             "scans": self.scans,
             "tags": self.tags,
+            "sales": self.sales,
             "statuses": self.statuses,
             "rejected": self.rejected,
             "reasons": dict(self.reasons),
@@ -123,6 +137,8 @@ class DeviceRunner:
         self._spec = spec
         self._is_card = is_card
         self._asked: deque[_Asked] = deque()
+        self._settled: deque[PushedSale] = deque()
+        self._owed: dict[int, int] = {}  # by the identity of a sale, how many stations have not kept it yet
         self._again = threading.Event()
         self._make_session = make_session
         self._mailboxes = mailboxes
@@ -177,6 +193,10 @@ class DeviceRunner:
         self._asked.append(asked)
         asked.done.result(timeout)
 
+    def settled(self, sale: PushedSale) -> None:
+        """A station has kept a sale, or had it already; the device hears of it when all stations have."""
+        self._settled.append(sale)
+
     def restart(self) -> None:
         """Close the port and open it anew."""
         self._again.set()
@@ -224,6 +244,7 @@ class DeviceRunner:
                 self._judge_silence()
                 if self._asked:
                     self._carry_out(session)
+                self._settle(session)
             if self._again.is_set():
                 self._change(DeviceState.LOST, "restarted by a person")
         finally:
@@ -231,6 +252,18 @@ class DeviceRunner:
                 self._asked.popleft().done.set_exception(ConnectionError(f"{self.device} was lost"))
             for event in session.close():
                 self._take(event)
+
+    def _settle(self, session: Session) -> None:
+        """Tell the device what is kept, so that it may forget it."""
+        while self._settled:
+            sale = self._settled.popleft()
+            left = self._owed.pop(id(sale), 1) - 1
+            if left:
+                self._owed[id(sale)] = left
+                continue
+            if isinstance(session, SettlingSession):
+                for event in session.settled(sale):
+                    self._take(event)
 
     def _carry_out(self, session: Session) -> None:
         """Send what was asked; a fault of the line goes on to the supervising loop."""
@@ -284,6 +317,8 @@ class DeviceRunner:
         if isinstance(event, Scan | TagRead) and self._is_card(observation):
             return  # somebody signs in; the number of the card goes no further
         self._board.tell(f"observation/{self.device}", observation)
+        if isinstance(event, PushedSale):
+            self._owed[id(event)] = len(self._mailboxes)
         for mailbox in self._mailboxes:
             mailbox.put(observation)
 
@@ -321,6 +356,15 @@ def _plausible(event: DeviceEvent) -> DeviceEvent:
 
 
 @dataclass(slots=True)
+class _Owed:
+    """A sale whose device waits to hear that it is kept, and the records that have to be kept before."""
+
+    device: str
+    sale: PushedSale
+    missing: set[str]
+
+
+@dataclass(slots=True)
 class _Unconfirmed:
     draft: Draft
     ticket: Ticket
@@ -337,8 +381,11 @@ class StationRunner:
         bookkeeper: Bookkeeper,
         board: Board,
         health: Health,
+        settled: Callable[[str, PushedSale], None] = lambda _device, _sale: None,
     ) -> None:
         self.station_id = station_id
+        self._settled = settled
+        self._owed: deque[_Owed] = deque()
         self._make = make
         self._keeper = keeper
         self._bookkeeper = bookkeeper
@@ -407,6 +454,10 @@ class StationRunner:
             view = station.view
         for draft in drafts:
             self._submit(draft)
+        if isinstance(observation.event, PushedSale):
+            # Nothing to keep: it is recorded already, or about to be; then what is on its way comes first.
+            ids = {d.id for d in drafts} or {entry.draft.id for entry in self._unconfirmed}
+            self._owed.append(_Owed(observation.device, observation.event, ids))
         self._board.post(f"station/{self.station_id}", view)
 
     def _carry_out(self, station: Station, request: Request) -> None:
@@ -450,9 +501,14 @@ class StationRunner:
                 self._alarm(str(problem))
                 again.append(entry.draft)
             else:
+                for owed in self._owed:
+                    owed.missing.discard(entry.draft.id)
                 if self._alarmed:
                     self._alarmed = False
                     self._board.post("alarm/store", None)
+        while self._owed and not self._owed[0].missing:
+            owed = self._owed.popleft()
+            self._settled(owed.device, owed.sale)
         for draft in again:
             if self._stop.is_set():
                 self._log.error("record.not_kept", id=draft.id, type=draft.type, reason="stopping")

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,7 +53,7 @@ port = "usb:0922:8003"
 [[device]]
 id = "bench"
 driver = "st-gs"
-port = "serial:/dev/ttyUSB0?baud=9600"
+port = "serial:/dev/bench?baud=9600"
 [[station]]
 id = "A"
 mode = "log"
@@ -244,8 +245,29 @@ LONG = "https://example.org/" + "0123456789" * 14
 CODE = "010690123456789210AB12\x1d3103000500"
 
 
+def start_udev() -> None:
+    """As on a real box: libusb hears of plugs and unplugs from udev, and our rules give the devices away."""
+    rules = Path("/run/udev/rules.d")
+    rules.mkdir(parents=True)
+    shutil.copy(ROOT / "systemd" / "60-trace-edge-agent.rules", rules)
+    subprocess.run(["/lib/systemd/systemd-udevd", "--daemon"], check=True, timeout=PATIENCE)
+    subprocess.run(["udevadm", "trigger", "--action=add"], check=True, timeout=PATIENCE)
+    subprocess.run(["udevadm", "settle", "--timeout=120"], check=True, timeout=PATIENCE)
+
+
+def as_nobody(*groups: str) -> str:
+    """What an account without rights, but for these groups, hears when it opens the scale."""
+    also = ["--groups", *groups] if groups else ["--clear-groups"]
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", *also, sys.executable, "-c", OPENS_THE_SCALE, str(ROOT)],
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
+    )  # fmt: skip
+    return done.stdout.strip() or done.stderr[-300:]
+
+
 def play() -> None:
     WORK.mkdir()
+    start_udev()
     (WORK / "agent.toml").write_text(CONFIG)
     gun = Gadget(0, "1eab:8203", "", descriptors.KEYBOARD, 8, boot=True)
     pos = Gadget(1, "0c2e:0b61", "POS1", descriptors.scanner_descriptor(), 64, boot=False)
@@ -255,16 +277,19 @@ def play() -> None:
         gadget.plug()
         until(f"{gadget.udc} has no driver", lambda gadget=gadget: gadget.kernel_driver == "usbhid")  # type: ignore[misc]
     say("HOST plug serial")
-    until("no /dev/ttyUSB0", lambda: Path("/dev/ttyUSB0").exists())
-    say("CHECK devices", json.dumps({"lsusb": [p.name for p in Path("/sys/bus/usb/devices").glob("*-1")]}))
+    until("no link by-id", lambda: any(Path("/dev/serial/by-id").glob("*QEMU*")))
+    (by_id,) = Path("/dev/serial/by-id").glob("*QEMU*")
+    Path("/dev/bench").symlink_to(by_id)
+    say(
+        "CHECK devices",
+        json.dumps({"usb": sorted(p.name for p in Path("/sys/bus/usb/devices").glob("*-1")), "serial": by_id.name}),
+    )
 
-    who = subprocess.run(
-        ["setpriv", "--reuid", "65534", "--clear-groups", str(sys.executable), "-c", AS_NOBODY, str(ROOT)],
-        capture_output=True, text=True, check=False, timeout=PATIENCE,
-    )  # fmt: skip
-    if "PermissionDenied" not in who.stdout or "60-trace-edge-agent.rules" not in who.stdout:
-        raise Unseen(f"permission: {who.stdout} {who.stderr[-300:]}")
-    say("CHECK permission", json.dumps({"told": who.stdout.strip()}))
+    subprocess.run(["udevadm", "settle", "--timeout=120"], check=True, timeout=PATIENCE)
+    refused, opened = as_nobody(), as_nobody("plugdev")
+    if not refused.startswith("PermissionDenied") or "60-trace-edge-agent.rules" not in refused or opened != "opened":
+        raise Unseen(f"permission: {refused} / {opened}")
+    say("CHECK permission", json.dumps({"told": refused, "with_the_rule": opened}))
 
     agent = Agent()
     for device in ("gun", "pos", "scale", "bench"):
@@ -336,7 +361,11 @@ def play() -> None:
     until("the kernel has its drivers back", lambda: {pos.kernel_driver, twin.kernel_driver} == {"usbhid"})
     say("CHECK reattached", json.dumps({"kernel_driver": [pos.kernel_driver, twin.kernel_driver]}))
     two = subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, str(ROOT)], capture_output=True, text=True, check=False, timeout=PATIENCE
+        [sys.executable, "-c", OPENS_THE_SCALE, str(ROOT)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     if "plugged in 2 times" not in two.stdout:
         raise Unseen(f"two equal scales: {two.stdout} {two.stderr[-300:]}")
@@ -361,7 +390,7 @@ def indications() -> dict[str, list[str]]:
     return found
 
 
-AS_NOBODY = """
+OPENS_THE_SCALE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from drivers.transports.usb_hid import SPEC

@@ -33,6 +33,7 @@ NEEDED: Final = {
     "depmod": "kmod",
     "cpio": "cpio",
     "apt-get": "apt",
+    "udevadm": "udev",
 }
 
 
