@@ -461,11 +461,12 @@ class Code:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannerSettings:
-    """How one serial scanner is set up."""
+    """How one scanner is set up: a serial one, or with `reports` one that sends HID reports of that layout."""
 
     suffix: wire.Suffix = "CR"
     encoding: str = "utf-8"
     aim: bool = True
+    reports: str | None = None
 
     def __post_init__(self) -> None:
         if self.suffix not in wire.SUFFIXES:
@@ -474,9 +475,14 @@ class ScannerSettings:
             "".encode(self.encoding)
         except LookupError:
             raise ValueError(f"encoding {self.encoding!r} is not known") from None
+        if self.reports not in (None, *wire.HID_LAYOUTS):
+            raise ValueError(f"layout {self.reports!r} is not one of {', '.join(wire.HID_LAYOUTS)}")
 
 
-SCANNERS: Final[dict[str, str]] = {"serial-scanner": "serial or USB-CDC scanner: AIM prefix, text, suffix"}
+SCANNERS: Final[dict[str, str]] = {
+    "serial-scanner": "serial or USB-CDC scanner: AIM prefix, text, suffix",
+    "hid-pos-scanner": "USB HID point-of-sale scanner: its reports as bytes, in the layout of Honeywell or Newland",
+}
 
 
 class Scanner:
@@ -527,4 +533,7 @@ class Scanner:
         """The bytes of one scan."""
         self._scans += 1
         symbology = code.symbology if self._settings.aim else None
+        if self._settings.reports is not None:
+            text = code.text.encode(self._settings.encoding)
+            return wire.hid_scan(text, symbology=symbology, layout=self._settings.reports)
         return wire.scan(code.text, symbology=symbology, suffix=self._settings.suffix, encoding=self._settings.encoding)
