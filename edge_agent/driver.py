@@ -30,10 +30,13 @@ port can be read by itself. At each opening it says `HID_MARK`, two bytes of len
 descriptor (length 0 where the device did not tell it); then, for each input report, two bytes of length and the report.
 No report begins with zero where reports are numbered, so a codec can tell this form from bare reports."""
 
+KEY_PAUSE: Final = 0xFE
 KEY_DROPPED: Final = 0xFF
 """How a transport of keyboards (`evdev:`) says keys, three bytes each: 80 released, 81 pressed or 82 repeated, then the
 kernel's key code, seven bits a byte, high bits first. Only a first byte has its top bit set, so that a stream can be
 entered anywhere. `KEY_DROPPED` alone: the kernel lost keys here (SYN_DROPPED), and what is being typed is not whole.
+`KEY_PAUSE` and a number in two bytes of seven bits: so many hundredths of a second passed before the next key, by the
+kernel's clock, where it was 50 ms or more; a program that was held up cannot tell by its own.
 Which layout the keys are to be read in is the codec's business."""
 
 
@@ -274,15 +277,40 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What an unknown instrument sent while its display showed `weight`; None while the weight moved."""
+
+    data: bytes
+    weight: str | None
+    unit: str | None = None
+
+
+class Learner(Protocol):
+    """Makes a dialect file from lessons."""
+
+    def __call__(
+        self,
+        lessons: Sequence[Lesson],
+        *,
+        head: Mapping[str, object],
+        line: Mapping[str, object],
+        poll: Mapping[str, object],
+        digits: int,
+    ) -> str:
+        """The text of a dialect file. Raises ValueError, with what would help, where the lessons do not make one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What one entry point offers.
 
     `session` composes a transport with a codec; a bundle without one uses that of the built-in bundle.
     `load_table` reads a dialect written as a TOML table (`dialects.d/*.toml`) and raises ValueError, naming
-    file, key and what would be right, when the table or its vectors do not hold.
+    file, key and what would be right, when the table or its vectors do not hold. `learn` writes such a table.
     """
 
     drivers: tuple[DriverSpec, ...] = ()
     transports: tuple[TransportSpec, ...] = ()
     session: Callable[[Transport, Codec], Session] | None = None
     load_table: Callable[[Path], DriverSpec] | None = None
+    learn: Learner | None = None

@@ -166,26 +166,3 @@ SUFFIXES: Final[dict[str, bytes]] = {
 def scan(text: str, *, symbology: str | None = None, suffix: Suffix = "CR", encoding: str = "utf-8") -> bytes:
     """One decode as a serial scanner sends it: AIM identifier (ISO/IEC 15424) where set, data, suffix."""
     return (symbology or "").encode("ascii") + text.encode(encoding) + SUFFIXES[suffix]
-
-
-HID_LAYOUTS: Final = ("honeywell", "newland")
-
-
-def hid_scan(text: bytes, *, symbology: str | None, layout: str) -> bytes:
-    """A scan as HID point-of-sale reports of 64 bytes: number 2, length, 56 bytes of data, continued or not.
-
-    Honeywell's have the AIM identifier before the data and a code id behind it; Newland's have it within the data.
-    """
-    identifier = (symbology or "").encode()
-    if layout == "newland":
-        text = identifier + text
-    parts = [text[at : at + 56] for at in range(0, len(text), 56)] or [b""]
-    reports = []
-    for part in parts:
-        data = part.ljust(56, b"\x00")
-        goes_on = bytes([part is not parts[-1]])
-        if layout == "newland":
-            reports.append(bytes([2, len(part)]) + data + bytes(5) + goes_on)
-        else:
-            reports.append(bytes([2, len(part)]) + identifier.ljust(3, b"\x00") + data + bytes(2) + goes_on)
-    return b"".join(reports)

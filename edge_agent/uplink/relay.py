@@ -24,6 +24,8 @@ from edge_agent.uplink.shipments import joined
 from edge_agent.uplink.versions import MqttVersion, Versions
 from edge_agent.uplink.waker import Waker
 
+SENT_SHOWN: Final = 500
+"""So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
 _MARGIN: Final = 1_024
@@ -73,7 +75,8 @@ class Relay:
     """Publishes what is kept until the platform has accepted it.
 
     `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
-    every `_TURN` seconds unless something holds it up. `start` brings a thread that begins again after a fault.
+    every `_TURN` seconds unless something holds it up; `told` is called when records were sent or settled, or the link
+    changed. `start` brings a thread that begins again after a fault.
     """
 
     def __init__(
@@ -84,8 +87,11 @@ class Relay:
         *,
         info: Callable[[], Mapping[str, Any]] = _no_facts,
         pulse: Callable[[], None] = _nothing,
+        told: Callable[[], None] = _nothing,
     ) -> None:
         self._store = store
+        self._told = told
+        self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
         self._settings = settings
         self._identity = identity
@@ -150,8 +156,18 @@ class Relay:
             warning=self._dispatch.refusal,
         )
 
+    def sent(self) -> tuple[Range, ...]:
+        """Which of the newest `SENT_SHOWN` records were published and wait for the platform's word."""
+        return self._sent
+
     def _on_kept(self, _kept: Sequence[Any]) -> None:
         self._waker.set()
+
+    def _note_sent(self) -> None:
+        """Let others see, from any thread, what is under way."""
+        head = self._store.head.sequence
+        self._sent = self._dispatch.sent(max(1, head - SENT_SHOWN + 1), head)
+        self._told()
 
     # The thread
 
@@ -270,6 +286,7 @@ class Relay:
 
     def _drop(self) -> None:
         self._dispatch.closed()
+        self._note_sent()
         if self._connection is not None:
             self._connection.close()
             self._abandoned, self._connection = self._connection, None
@@ -286,6 +303,7 @@ class Relay:
         if state is not LinkState.CONNECTING and self._logged != (state, reason):
             self._logged = (state, reason)
             _log.info("link.state", state=str(state), reason=reason, protocol=self._status.protocol)
+        self._told()
 
     def _say_goodbye(self) -> None:
         """Tell the broker that we go, so that the platform need not wait for the will."""
@@ -328,6 +346,7 @@ class Relay:
                 payload, content_type = self._compress(wire.batch(bodies))
                 mid = connection.publish(self._topics.records, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
+                self._note_sent()
 
     def _publish_state(self, connection: Connection, *, online: bool) -> int:
         payload = wire.state(online=online, session=self._session, since=self._since)
@@ -382,6 +401,7 @@ class Relay:
         if delivered is not None:
             if delivered.chain is None:
                 self._settle(delivered.ranges, ())
+                self._note_sent()
             else:
                 self._settle_salvaged(Verdict(chain=delivered.chain, accepted=delivered.ranges))
         if self._dispatch.refusal != self._warned:
@@ -403,6 +423,7 @@ class Relay:
             verdict = self._known(verdict)
             moved = self._settle(verdict.accepted, verdict.rejected)
             self._dispatch.verdict(verdict, moved=moved, now=clock.monotonic())
+            self._note_sent()
         else:
             moved = self._settle_salvaged(verdict)
             awaited = self._dispatch.salvage_verdict(verdict, clock.monotonic())
