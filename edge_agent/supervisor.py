@@ -408,10 +408,10 @@ class StationRunner:
         with self._bookkeeper.turn():
             drafts = station.close(clock.now()) if over else station.tick(clock.now())
             self._bookkeeper.post(drafts)
-            view = station.view
+            view = station.view if drafts else None
         for draft in drafts:
             self._submit(draft)
-        if drafts:
+        if view is not None:
             self._board.post(f"station/{self.station_id}", view)
 
     def _observe(self, station: Station, observation: Observation) -> None:
