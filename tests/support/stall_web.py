@@ -58,7 +58,6 @@ mode = "inspection"
 devices = ["scanner-1"]
 [web]
 listen = "{listen}"
-token_file = "{folder}/tokens.json"
 {web}
 """
 
@@ -66,12 +65,16 @@ token_file = "{folder}/tokens.json"
 class WebStall:
     """An agent in this process and its page. `web` is more of the section [web], `more` further sections."""
 
-    def __init__(self, folder: Path, port: int, *, web: str = "", more: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, port: int, *, web: str = "", more: str = "", host: str = "127.0.0.1", api: bool = True
+    ) -> None:
         name = f"stall-{next(_names)}"
         self.folder = folder
         self.port = port
         self.scale, self.scanner = offer(f"{name}-scale"), offer(f"{name}-scanner")
         self.file = folder / "agent.toml"
+        if api:
+            web += f'\ntoken_file = "{folder}/tokens.json"'
         config = _CONFIG.format(folder=folder, name=name, listen=f"{host}:{port}", web=web) + more
         self.file.write_text(config)
         self.agent = Agent(*prepare(self.file))
