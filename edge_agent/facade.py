@@ -110,8 +110,19 @@ class RecordDetail:
     returns: tuple[str, ...]
 
 
+Slip = Literal["receipt", "label", "certificate"]
+
+
+class NotPrinted(ValueError):
+    """There is nothing of that kind to show or print, or no printer takes it; `code` says why, the text in words."""
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(what)
+        self.code = code
+
+
 class SlipWindow(Protocol):
-    """What may be shown and printed of kept records; `edge_agent.slips.Slips` says what each does and raises."""
+    """What may be shown and printed of kept records. Everything raises `NotPrinted`."""
 
     def show(self, record: str) -> Mapping[str, Any]:
         """The receipt as lines, with what its QR code holds."""
@@ -119,7 +130,7 @@ class SlipWindow(Protocol):
     def picture(self, record: str) -> bytes:
         """The QR code as SVG."""
 
-    def print(self, record: str, what: Literal["receipt", "label", "certificate"], station: str | None = None) -> Any:
+    def print(self, record: str, what: Slip, station: str | None = None) -> Mapping[str, Any]:
         """Have it printed: the printer and the number of the job."""
 
 
@@ -222,6 +233,12 @@ class Facade(Protocol):
 
         `kind` is goods, parties or prices; None: told by its columns. `version` is None where there are `faults`, each
         `{line, column, what, hint}`. `add` keeps what the file does not name. Raises ValueError for another kind.
+        """
+
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file: verdicts on our records, or records to deliver. Raises ValueError with why not.
+
+        What changed: `accepted`, `rejected`, `new`, `known`.
         """
 
     def ledger(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ take one connection at a time, and another till may want it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board
 from edge_agent.driver import BadSettings, CodecOutput, DriverSpec, Printer, Send, Transport, TransportError
+from edge_agent.facade import NotPrinted
 from edge_agent.health import Health
 from edge_agent.model import DeviceState, Document, Status
 from edge_agent.retry import Backoff
@@ -28,11 +30,8 @@ KEEP_FOR: Final = 600.0
 """Seconds that a document waits for its printer; a receipt that comes later helps nobody."""
 _ANSWER_WITHIN: Final = 1.0
 _WRITE_WITHIN: Final = 10.0
+_SEE_OFF: Final = 0.3
 _DONE_SHOWN: Final = 20
-
-
-class PrinterFull(Exception):
-    """So many documents wait that no more are taken; the printer's trouble is on the board."""
 
 
 class _Trouble(Exception):
@@ -102,14 +101,14 @@ class PrinterRunner:
         return not self._thread.is_alive()
 
     def submit(self, about: str, make: Callable[[], Document | None]) -> int:
-        """Have a document printed; returns the number of its job. Raises `PrinterFull`.
+        """Have a document printed; returns the number of its job. Raises `NotPrinted`.
 
         `make` makes it, in the printer's thread; None where there is nothing to print after all, ValueError where it
         cannot be made. `about` names it in the log and on the page.
         """
         with self._changed:
             if len(self._jobs) >= WAITING_MOST:
-                raise PrinterFull(f"{len(self._jobs)} documents wait for {self.device}")
+                raise NotPrinted("printer-full", f"{len(self._jobs)} documents wait for {self.device}")
             self._number += 1
             self._jobs.append(_Job(self._number, about, make, clock.monotonic() + KEEP_FOR))
             self._changed.notify_all()
@@ -169,6 +168,7 @@ class PrinterRunner:
             transport.open()
             self._stand(transport, codec)
             self._write(transport, pages)
+            self._see_off(transport, codec)
         except BadSettings as problem:
             self._change(DeviceState.LOST, str(problem))
             self._end(job, str(problem))
@@ -200,6 +200,14 @@ class PrinterRunner:
             if trouble:
                 raise _Trouble(", ".join(sorted(trouble)))
             answered = bool(told) and codec.deadline is None
+
+    @staticmethod
+    def _see_off(transport: Transport, codec: Printer) -> None:
+        """Take what the printer still says: a connection closed over unread bytes is reset, and the page with it."""
+        until = clock.monotonic() + _SEE_OFF
+        with contextlib.suppress(TransportError):  # what was written is written: it must not be printed twice
+            while (left := until - clock.monotonic()) > 0:
+                codec.feed(transport.read(left), clock.monotonic())
 
     @staticmethod
     def _write(transport: Transport, outputs: Sequence[CodecOutput]) -> None:

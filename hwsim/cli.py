@@ -46,7 +46,7 @@ def main() -> None:
 
 
 _port = click.option(
-    "--port", default="pty", show_default=True, help="pty, tcp:PORT or tcp:HOST:PORT; 0 = a free port."
+    "--port", default="pty", show_default=True, help="pty, tcp:PORT, tcp:HOST:PORT or hidg:PATH; 0 = a free port."
 )
 _link = click.option(
     "--link", type=click.Path(path_type=Path), help="A symbolic link to the pty; it moves when the device is replugged."
@@ -85,10 +85,10 @@ def list_() -> None:
 @_faults
 @_seed
 @_seconds
-@click.option("--capacity", default="30 kg", show_default=True)
-@click.option("--division", default="5 g", show_default=True)
-@click.option("--unit", default="kg", show_default=True)
-@click.option("--decimals", default=3, show_default=True)
+@click.option("--capacity", help="30 kg, or as the dialect's scales are built.")
+@click.option("--division", help="5 g, or as the dialect's scales are built.")
+@click.option("--unit", help="kg, or as the dialect's scales are built.")
+@click.option("--decimals", type=int, help="3, or as the dialect's scales are built.")
 @click.option("--noise-mg", default=0, show_default=True, help="Standard deviation of each sample.")
 @click.option("--rate", type=float, help="Frames a second; the dialect's own by default.")
 @click.option(
@@ -113,7 +113,8 @@ def scale(dialect: str, link: Path | None, script: Path | None, vectors: Path, *
         instrument = _vector_player(dialect, vectors)
     else:
         with _usage():
-            settings = scale_settings(given)
+            asked = {name: value for name, value in given.items() if value is not None}
+            settings = scale_settings({**DIALECTS[dialect].build, **asked})
             if script is None:
                 masses = random_goods(20, settings=settings, seed=given["seed"])
                 plan = weighings(masses, every=given["every"], hold=given["hold"])
@@ -147,20 +148,52 @@ def _vector_player(dialect: str, vectors: Path) -> Instrument:
 @click.option("--code", "codes", multiple=True, help="A text to scan; again for more. `]C1…` names the symbology.")
 @click.option("--every", default=2.0, show_default=True, help="Seconds from one scan to the next.")
 @click.option("--count", type=int, help="How many scans; endless by default.")
-@click.option("--suffix", default="CR", show_default=True, help="CR, LF, CRLF, TAB, ETX or none.")
+@click.option("--suffix", help="CR (the default), LF, CRLF, TAB, ETX or none; a wedge: Enter, KPEnter, Tab or none.")
 @click.option("--encoding", default="utf-8", show_default=True)
-@click.option("--aim/--no-aim", default=True, show_default=True, help="Send the AIM identifier.")
-def scanner(kind: str, link: Path | None, codes: tuple[str, ...], **given: Any) -> None:
+@click.option("--aim/--no-aim", default=None, help="Send the AIM identifier; a wedge does not by default.")
+@click.option("--layout", default="us", show_default=True, help="A wedge's keyboard country: us or de.")
+@click.option("--gs", default="ctrl", show_default=True, help="How a wedge types GS: ctrl (Ctrl+]), alt, f8 or none.")
+@click.option("--report", default="symbology-first", show_default=True, help="hid-pos: or symbology-last.")
+@click.option(
+    "--evemu",
+    type=click.Path(path_type=Path),
+    help="A wedge: write what the kernel says of its scans to a file for umockdev-run, and end.",
+)
+def scanner(kind: str, link: Path | None, codes: tuple[str, ...], evemu: Path | None, **given: Any) -> None:
     """A barcode scanner of KIND that scans its codes in turn."""
-    from hwsim.instruments import SCANNERS, Code, Scanner, ScannerSettings
+    from hwsim import hid
+    from hwsim.instruments import SCANNERS, Code, Scanner
 
     if kind not in SCANNERS:
         raise click.UsageError(f"scanner {kind!r} is not one of {', '.join(SCANNERS)}")
     with _usage():
-        settings = ScannerSettings(suffix=given["suffix"], encoding=given["encoding"], aim=given["aim"])
+        settings = _scanner_settings(kind, given)
         plan = [_code(text) for text in codes] or [Code(text="6901028225168", symbology="]E0")]
         instrument = Scanner(settings, plan, every=given["every"], count=given["count"])
+        if evemu is not None and not isinstance(settings, hid.KeyboardSettings):
+            raise ValueError("only a wedge types")
+    if evemu is not None:
+        each = [hid.evemu(instrument.reports(c), start=number * given["every"]) for number, c in enumerate(plan)]
+        try:
+            evemu.write_text("".join(each), encoding="ascii")
+        except OSError as problem:
+            _fail(CANNOT_CREATE, f"{evemu}: {problem}")
+        return
     _run(kind, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+def _scanner_settings(kind: str, given: dict[str, Any]) -> Any:
+    from hwsim import hid
+    from hwsim.instruments import PosScannerSettings, ScannerSettings
+
+    aim = given["aim"] if given["aim"] is not None else kind != "wedge"
+    if kind == "wedge":
+        return hid.KeyboardSettings(
+            layout=given["layout"], suffix=given["suffix"] or "Enter", separator=given["gs"], aim=aim
+        )
+    if kind == "hid-pos":
+        return PosScannerSettings(layout=given["report"], encoding=given["encoding"], aim=aim)
+    return ScannerSettings(suffix=given["suffix"] or "CR", encoding=given["encoding"], aim=aim)
 
 
 def _code(text: str) -> Any:
@@ -255,7 +288,16 @@ def broker(listen: int, seconds: float | None) -> None:
 
 
 @main.command()
-@click.option("--broker", "address", required=True, help="HOST:PORT")
+@click.option("--broker", "address", help="HOST:PORT; needed but for --import alone.")
+@click.option(
+    "--import",
+    "courier",
+    type=click.Path(path_type=Path),
+    help="First take the records of a courier file; without --broker, only that.",
+)
+@click.option(
+    "--verdicts", type=click.Path(path_type=Path), help="Where the verdicts on it go; FILE.verdicts by default."
+)
 @click.option("--store", default="", help="sqlite:FILE; in memory by default.")
 @click.option(
     "--reject", multiple=True, help="type=T, id=I, subject=S, chain=C, sequence=N or sequence%N [:retryable][:once]"
@@ -272,7 +314,15 @@ def broker(listen: int, seconds: float | None) -> None:
 @click.option("--client-id", default="hwsim-city", show_default=True)
 @_seconds
 def city(
-    address: str, store: str, reject: tuple[str, ...], silent: float, slow: float, client_id: str, seconds: float | None
+    address: str | None,
+    courier: Path | None,
+    verdicts: Path | None,
+    store: str,
+    reject: tuple[str, ...],
+    silent: float,
+    slow: float,
+    client_id: str,
+    seconds: float | None,
 ) -> None:
     """A stand-in for the city platform: takes records, stores each once, gives verdicts, prints figures each second."""
     import sqlite3
@@ -282,6 +332,12 @@ def city(
 
     with _usage():
         path = _store_path(store)
+    if courier is not None:
+        _take_courier(courier, verdicts, path, reject)
+        if address is None:
+            return
+    if address is None:
+        raise click.UsageError("--broker HOST:PORT is missing")
     try:
         with _usage():
             platform = City(address, store=path, reject=reject, silent=silent, slow_ms=slow, client_id=client_id)
@@ -293,6 +349,33 @@ def city(
     say(platform.stats.line())
     if platform.failure is not None:
         _fail(IO_ERROR, platform.failure)
+
+
+def _take_courier(file: Path, answer: Path | None, store: Path | None, reject: tuple[str, ...]) -> None:
+    import sqlite3
+
+    from hwsim.city import Rule
+    from hwsim.city.archive import Archive
+    from hwsim.city.courier import Malformed, Refused, take
+    from hwsim.running import say
+
+    answer = answer or file.with_name(f"{file.name}.verdicts")
+    if answer.exists():
+        _fail(CANNOT_CREATE, f"{answer}: is there already")
+    with _usage():
+        rules = [Rule.parse(rule) for rule in reject]
+    try:
+        archive = Archive(store, rules)
+        try:
+            say(take(file, archive, answer) | {"verdicts": str(answer)})
+        finally:
+            archive.close()
+    except (Refused, Malformed) as problem:
+        _fail(BAD_DATA, f"{file}: {problem}; nothing was taken")
+    except sqlite3.Error as problem:
+        _fail(CANNOT_CREATE, f"{store}: {problem}")
+    except OSError as problem:
+        _fail(IO_ERROR, f"{problem.filename or file}: {problem.strerror}")
 
 
 def _store_path(store: str) -> Path | None:

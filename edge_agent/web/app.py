@@ -26,6 +26,7 @@ from edge_agent.web.payments import Payments
 from edge_agent.web.people import People
 from edge_agent.web.sessions import Policy, Sessions
 from edge_agent.web.signing import Cards, Signing
+from edge_agent.web.slip_routes import SlipRoutes
 from edge_agent.web.stream import Streams
 from edge_agent.web.tokens import Tokens
 from edge_agent.web.working import Working
@@ -81,6 +82,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     looking = Looking(agent, door, live, streams, signing.facts, stopping)
     working = Working(agent, door, payments)
     maintaining = Maintaining(agent, streams, stopping)
+    slips = SlipRoutes(agent)
     handlers: Mapping[tuple[str, str], Handler] = {
         ("GET", "/"): looking.page,
         ("GET", "/static/{name:path}"): looking.static,
@@ -101,9 +103,13 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/state"): looking.state,
         ("GET", "/api/records"): looking.records,
         ("GET", "/api/records/{record}"): looking.record,
+        ("GET", "/api/records/{record}/receipt"): slips.show,
+        ("GET", "/api/records/{record}/receipt.svg"): slips.picture,
+        ("POST", "/api/records/{record}/print"): slips.print,
         ("GET", "/api/stations/{station}/weights"): looking.weights,
         ("GET", "/api/devices"): looking.devices,
         ("GET", "/api/trace"): looking.trace,
+        ("GET", "/api/catalogue"): looking.catalogue,
         ("GET", "/api/board"): looking.board,
         ("GET", "/api/figures"): looking.figures,
         ("GET", "/api/payments"): working.payments,
