@@ -89,9 +89,6 @@ ROUTES: Final = (
     Rule("GET", "/api/board", Right.VIEW),
     Rule("GET", "/api/figures", Right.VIEW),
     Rule("GET", "/api/payments", Right.VIEW),
-    Rule("GET", "/api/catalogue", Right.VIEW),
-    Rule("GET", "/api/records/{record}/receipt", Right.VIEW),
-    Rule("GET", "/api/records/{record}/receipt.svg", Right.VIEW),
     # working
     Rule("POST", "/api/stations/{station}/{command}", Right.WORK),
     Rule("POST", "/api/devices/{device}/command", Right.WORK, at_scale=True),
@@ -102,7 +99,6 @@ ROUTES: Final = (
     Rule("POST", "/api/stops/{stop}/confirm", Right.WORK),
     Rule("POST", "/api/complaints", Right.WORK),
     Rule("POST", "/api/payments/{payment}/assign", Right.WORK),
-    Rule("POST", "/api/records/{record}/print", Right.WORK),
     Rule("POST", "/api/catalogue", Right.RELEASE),
     # repairing
     Rule("GET", "/api/quarantine", Right.QUARANTINE),

@@ -17,7 +17,6 @@ from edge_agent.web.door import Door, Who
 from edge_agent.web.live import Live
 from edge_agent.web.shown import record_facts
 from edge_agent.web.stream import EventStream, Streams, page_events
-from edge_agent.web.working import no_slip
 
 _STATIC: Final = Path(__file__).parent / "static"
 _KINDS: Final = {
@@ -158,29 +157,6 @@ class Looking:
         return reply(
             {"site": settings["site"], "complaint_number": settings["complaint_number"], **shown, "stops": list(stops)}
         )
-
-    async def catalogue(self, request: Request, _who: Who) -> Response:
-        """Goods with today's price and open batches, and the parties."""
-        station = request.query_params.get("station")
-        try:
-            return reply(await asyncio.to_thread(self._agent.catalogue, station))
-        except KeyError:
-            raise Refusal(404, "no-such-station", "there is no such station", where="query.station") from None
-
-    async def receipt(self, request: Request, _who: Who) -> Response:
-        """A receipt as the page shows it."""
-        try:
-            return reply(await asyncio.to_thread(self._agent.slips.show, request.path_params["record"]))
-        except ValueError as problem:
-            raise no_slip(problem) from None
-
-    async def receipt_svg(self, request: Request, _who: Who) -> Response:
-        """Its QR code."""
-        try:
-            picture = await asyncio.to_thread(self._agent.slips.picture, request.path_params["record"])
-        except ValueError as problem:
-            raise no_slip(problem) from None
-        return Response(picture, media_type="image/svg+xml")
 
     async def figures(self, request: Request, _who: Who) -> Response:
         """The figures of the days, and of this month."""

@@ -101,26 +101,6 @@ class Working:
             )
         return command_reply(await self._payments.assign(request.path_params["payment"], lines, station, who.operator))
 
-    async def print(self, request: Request, _who: Who) -> Response:
-        """Have a receipt, a label or a certificate printed."""
-        body = await json_body(request)
-        what = body.get("what", "receipt")
-        if what not in ("receipt", "label", "certificate"):
-            raise Refusal(
-                400,
-                "bad-request",
-                f"{str(what)[:40]!r} cannot be printed",
-                where="body.what",
-                right="receipt, label or certificate",
-            )
-        station = text_in(body, "station", longest=64, needed=False)
-        record = request.path_params["record"]
-        try:
-            job = await asyncio.to_thread(self._agent.slips.print, record, what, station)
-        except ValueError as problem:
-            raise no_slip(problem) from None
-        return reply({"ok": True, **job})
-
     async def import_catalogue(self, request: Request, _who: Who) -> Response:
         """A new catalogue, all of it or nothing."""
         body = await json_body(request)
@@ -138,9 +118,3 @@ class Working:
                 400, "bad-request", str(problem), where="body.kind", right="goods, parties or prices"
             ) from None
         return reply({"ok": result["version"] is not None, **result}, 200 if result["version"] is not None else 409)
-
-
-def no_slip(problem: ValueError) -> Refusal:
-    """The refusal where there is nothing to print."""
-    code = str(getattr(problem, "code", "nothing-to-print"))
-    return Refusal(404 if code == "unknown-record" else 409, code, str(problem), where="path")

@@ -1,4 +1,4 @@
-"""The local API: tokens and scopes, one sale for one key, payments, the stream; and its OpenAPI document held against it."""
+"""The local API: tokens and scopes, one sale for one key, payments; and its OpenAPI document held against it."""
 
 from __future__ import annotations
 
