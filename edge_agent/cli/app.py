@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "bench": "bench_cmd",
     "catalogue": "catalogue_cmd",
     "web": "web_cmd",
+    "attachments": "attachments_cmd",
     "version": "version_cmd",
 }
 
