@@ -245,6 +245,7 @@ class DeviceRunner:
                 self._beat()
                 for event in events:
                     self._take(event)
+                self._post_counters()  # the last ones before a silence too
                 self._judge_silence()
                 self._judge_port(session)
                 if self._state is DeviceState.BAD_DATA and sum(len(event.raw) for event in events) >= _FLOOD:

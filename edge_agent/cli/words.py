@@ -52,6 +52,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "requeued": ("已重新排队 {n} 条", "{n} records queued again"),
     "exported": ("已导出 {n} 条", "{n} records exported"),
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
+    "capture.nothing": ("{device} 还没有收到任何字节", "{device} has said nothing yet"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
     "column": ("列", "column"),
