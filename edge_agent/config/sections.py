@@ -112,6 +112,14 @@ class StoreSection(_Section):
     max_bytes: int = Field(2_000_000_000, ge=10_000_000, description="largest size of the file; bytes")
     reserve_bytes: int = Field(8_000_000, ge=1_000_000, description="disk space kept free for the store; bytes")
     keep_days: int = Field(730, ge=1, description="how long delivered records stay; days")
+    attachments_max_bytes: int = Field(
+        500_000_000,
+        ge=1_000_000,
+        description="room for pictures and certificates; bytes",
+    )
+    attachment_max_bytes: int = Field(
+        10_485_760, ge=10_000, le=67_108_864, description="largest picture or certificate; bytes"
+    )
 
 
 class Tls(_Section):
