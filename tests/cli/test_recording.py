@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -112,11 +113,18 @@ def test_what_was_said_before_anybody_thought_of_it_is_recorded_and_played_again
     by_port, again = stall.capture(f"serial:{stall.scale_port}")
     assert (by_port, again[1:-1]) == (0, pieces)
 
-    capture = read_capture(stall.file)
-    with Device(Player(capture.chunks), open_port("pty")) as device:
-        target = stall.folder / "second.jsonl"
-        command = ["devices", "capture", device.port.name, "--driver", "st-gs", "--seconds", "3", "--to", str(target)]
-        assert run(command) == 0
+    target = stall.folder / "second.jsonl"
+    device = Device(Player(read_capture(stall.file).chunks), open_port("pty"))
+    command = ["devices", "capture", device.port.name, "--driver", "st-gs", "--seconds", "6", "--to", str(target)]
+    listener = threading.Thread(target=run, args=(command,))
+    listener.start()
+    until = time.monotonic() + 20
+    while not target.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    time.sleep(1.0)  # the port is opened right after the file
+    with device:
+        listener.join(40)
     replayed = [orjson.loads(line) for line in target.read_bytes().splitlines()]
     assert replayed[-1] == expected
     assert abs(replayed[-2]["t"] - pieces[-1]["t"]) < 2
