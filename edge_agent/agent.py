@@ -56,7 +56,7 @@ from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -836,6 +836,16 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         crates=rules.crates,
         share=Share.parse(rules.trace_share),
         first_number=rules.trace_first,
+        tags=TagRules(
+            reads=rules.tag_reads,
+            arrive_ms=rules.tag_arrive_ms,
+            lost_ms=rules.tag_lost_ms,
+            longest_ms=rules.tag_longest_s * 1000,
+            floor_dbm=rules.tag_floor_dbm,
+            floors={int(antenna): floor for antenna, floor in rules.tag_floors.items()},
+            margin_db=rules.tag_margin_db,
+            most=rules.tag_most,
+        ),
     )
 
 
