@@ -134,6 +134,17 @@ class SlipWindow(Protocol):
         """Have it printed: the printer and the number of the job."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The last raw bytes of a device's port; `refused` says why there are none to see."""
+
+    driver: str
+    port: str
+    pieces: Sequence[tuple[str, bytes, float]] = ()
+    masked: bool = False
+    refused: str | None = None
+
+
 class Facade(Protocol):
     """The agent as the page sees it."""
 
@@ -262,3 +273,6 @@ class Facade(Protocol):
 
     def ledger_set(self, device: str, changes: Mapping[str, Any], operator: str | None = None) -> CommandResult:
         """Keep an event of a device's life; returns after it is committed. Refused: the code, and the words."""
+
+    def recording(self, device: str, *, unmasked: bool = False) -> Recording:
+        """The last raw bytes of a device's port. Raises KeyError for no such device."""

@@ -78,6 +78,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "courier.records": ("新收 {new} 条待转发, 已有 {known} 条", "to be delivered: {new} new, {known} known already"),
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
+    "capture.nothing": ("{device} 还没有收到任何字节", "{device} has said nothing yet"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
     "column": ("列", "column"),
