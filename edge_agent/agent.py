@@ -28,6 +28,7 @@ from edge_agent import clock, logs
 from edge_agent.attachments import Attachments
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.capture import masked
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
@@ -43,6 +44,8 @@ from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
 from edge_agent.exports.national import BadProfile, profile_of
 from edge_agent.facade import CardListener, CommandResult, RecentRecord
+
+from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
@@ -59,6 +62,8 @@ from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
 from edge_agent.station.base import Capacity
+
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -68,6 +73,7 @@ from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSett
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
+_TEXT_SCHEMES: Final = frozenset({"serial", "rfc2217", "tcp", "memory"})
 _SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
 _DUTY: Final = "duty/"
 _Part = TypeVar("_Part")
@@ -149,6 +155,7 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     if section is None:
         return []
     from edge_agent.web.people import BadPeople, read_file
+    from edge_agent.web.tokens import BadTokens, read_tokens
 
     problems = []
     if section.on_lan and section.pin_file is None:
@@ -168,6 +175,12 @@ def _check_web(config: Config, file: str) -> list[Problem]:
         except (OSError, BadPeople) as problem:
             hint = "a file made by `edge-agent web pin set`, or none: the first start pairs a phone"
             problems.append(Problem(file, "web.pin_file", str(problem), hint))
+    if section.token_file is not None and Path(section.token_file).exists():
+        try:
+            read_tokens(Path(section.token_file))
+        except (OSError, BadTokens) as problem:
+            hint = "a file made by `edge-agent web token new`, or none yet"
+            problems.append(Problem(file, "web.token_file", str(problem), hint))
     if not isinstance(section.tls, bool):
         problems += [
             Problem(file, f"web.tls.{name}", f"{text} cannot be read", "a PEM file that the agent's user may read")
@@ -275,7 +288,12 @@ class Agent:
         figures.start()
         self._stops.append(("figures", 0.5, figures.stop))
         self._lookups = StoreLookups(
-            store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
+            store,
+            bookkeeper,
+            figures,
+            zone,
+            sent=lambda: () if self._relay is None else self._relay.sent(),
+            round_off={section.id: section.rules.round_off for section in self.config.station},
         )
 
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
@@ -636,6 +654,14 @@ class Agent:
         assert isinstance(shown, dict)
         return shown
 
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+        return self.store.note(f"web/{name}")
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart."""
+        self.store.set_note(f"web/{name}", text)
+
     def settings(self) -> dict[str, Any]:
         """The facts of the page."""
         gateway = self.config.gateway
@@ -644,6 +670,7 @@ class Agent:
             "gateway": gateway.id,
             "version": version(),
             "complaint_number": self.config.receipt.complaint,
+            "catalogue": self.board.latest("catalogue").get("catalogue", {}),
             "stations": {
                 s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
             },
@@ -754,6 +781,27 @@ class Agent:
             return CommandResult(refused="bad-facts", kept=(), reason=str(problem))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
+    def recording(self, device: str, *, unmasked: bool = False) -> Recording:
+        """The last raw bytes of a device's port. Raises KeyError for no such device.
+
+        What may be somebody's payment code or number is shown as its shape, or not at all, unless `unmasked`.
+        """
+        if self._supervisor is None:
+            raise RuntimeError("the agent has not been started")
+        section = next((each for each in self.config.device if each.id == device), None)
+        if section is None:
+            raise KeyError(device)
+        facts: dict[str, Any] = {"driver": section.driver, "port": section.port}
+        runner = self._supervisor.devices.get(device)
+        pieces = [] if runner is None else runner.ring.pieces()
+        kind = self.registry.drivers[section.driver].kind
+        if unmasked or kind in ("scale", "printer"):
+            return Recording(**facts, pieces=pieces)
+        if kind != "scanner" or section.port_url.scheme not in _TEXT_SCHEMES:
+            return Recording(**facts, refused="its bytes may hold a person's number; ask for them with --unmasked")
+        shapes = [(way, masked(data) if way == "rx" else data, at) for way, data, at in pieces]
+        return Recording(**facts, pieces=shapes, masked=True)
+
     def _one_line(self) -> str:
         if self._store is None:
             return "starting"
@@ -845,6 +893,16 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         crates=rules.crates,
         share=Share.parse(rules.trace_share),
         first_number=rules.trace_first,
+        tags=TagRules(
+            reads=rules.tag_reads,
+            arrive_ms=rules.tag_arrive_ms,
+            lost_ms=rules.tag_lost_ms,
+            longest_ms=rules.tag_longest_s * 1000,
+            floor_dbm=rules.tag_floor_dbm,
+            floors={int(antenna): floor for antenna, floor in rules.tag_floors.items()},
+            margin_db=rules.tag_margin_db,
+            most=rules.tag_most,
+        ),
     )
 
 

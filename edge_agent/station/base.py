@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final, Literal, Protocol
 
+from typing import Any, Literal, Protocol, runtime_checkable
+
 from edge_agent.catalogue import Catalogue
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
 from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
@@ -15,6 +17,7 @@ from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import PricePer, RoundOff
 from edge_agent.station.numbers import Share
+from edge_agent.station.tags import TagRules
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
 
@@ -117,6 +120,9 @@ class Settings:
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
     what the ledger holds against a scale; every record weighed with it carries that. `capacity` is what the scale's
     plate says. `duty` is who works here now; `operator` stands in while nobody does.
+
+    what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
+    `operator` stands in while nobody does. `tags` says when a tag is in view.
     """
 
     id: str
@@ -140,6 +146,8 @@ class Settings:
     duty: Duty = field(default_factory=Duty)
     device_flags: DeviceFlags = no_flags
     capacity: Callable[[str], Capacity] = no_capacity
+
+    tags: TagRules = field(default_factory=TagRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +192,17 @@ class Station(Protocol):
 
     def command(self, command: Command) -> Outcome:
         """Do what an operator asks, or say why not."""
+
+
+@runtime_checkable
+class Watching(Station, Protocol):
+    """A station for which the passing of time means something: what is not seen any more is gone."""
+
+    def tick(self, at: Instant) -> Sequence[Draft]:
+        """Nothing was observed until `at`; return the records that follow from it."""
+
+    def close(self, at: Instant) -> Sequence[Draft]:
+        """The agent stops; return the records of what is still going on."""
 
 
 class Platter:
