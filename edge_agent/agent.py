@@ -43,8 +43,6 @@ from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
 from edge_agent.exports.national import BadProfile, profile_of
-from edge_agent.facade import CardListener, CommandResult, RecentRecord
-
 from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -60,10 +58,8 @@ from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
-from edge_agent.station.base import Capacity
-
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
+from edge_agent.station.base import Capacity
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
