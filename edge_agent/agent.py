@@ -134,6 +134,7 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     if section is None:
         return []
     from edge_agent.web.people import BadPeople, read_file
+    from edge_agent.web.tokens import BadTokens, read_tokens
 
     problems = []
     if section.on_lan and section.pin_file is None:
@@ -153,6 +154,12 @@ def _check_web(config: Config, file: str) -> list[Problem]:
         except (OSError, BadPeople) as problem:
             hint = "a file made by `edge-agent web pin set`, or none: the first start pairs a phone"
             problems.append(Problem(file, "web.pin_file", str(problem), hint))
+    if section.token_file is not None and Path(section.token_file).exists():
+        try:
+            read_tokens(Path(section.token_file))
+        except (OSError, BadTokens) as problem:
+            hint = "a file made by `edge-agent web token new`, or none yet"
+            problems.append(Problem(file, "web.token_file", str(problem), hint))
     if not isinstance(section.tls, bool):
         problems += [
             Problem(file, f"web.tls.{name}", f"{text} cannot be read", "a PEM file that the agent's user may read")
@@ -260,7 +267,12 @@ class Agent:
         figures.start()
         self._stops.append(("figures", 0.5, figures.stop))
         self._lookups = StoreLookups(
-            store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
+            store,
+            bookkeeper,
+            figures,
+            zone,
+            sent=lambda: () if self._relay is None else self._relay.sent(),
+            round_off={section.id: section.rules.round_off for section in self.config.station},
         )
 
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
@@ -619,6 +631,14 @@ class Agent:
         assert isinstance(shown, dict)
         return shown
 
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+        return self.store.note(f"web/{name}")
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart."""
+        self.store.set_note(f"web/{name}", text)
+
     def settings(self) -> dict[str, Any]:
         """The facts of the page."""
         gateway = self.config.gateway
@@ -627,6 +647,7 @@ class Agent:
             "gateway": gateway.id,
             "version": version(),
             "complaint_number": self.config.receipt.complaint,
+            "catalogue": self.board.latest("catalogue").get("catalogue", {}),
             "stations": {
                 s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
             },

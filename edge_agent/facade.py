@@ -82,6 +82,23 @@ class Lookups(Protocol):
     ) -> tuple[int, Sequence[tuple[Mapping[str, Any], RecentRecord | None]]]:
         """How many records the platform refused, and some of them, each with its record while it is there."""
 
+    def unpaid(self) -> Sequence[Unpaid]:
+        """What was sold a short while ago and is not paid: open tickets and single sales."""
+
+    def settlement(self, pay_digest: str) -> tuple[str, Sequence[str]] | None:
+        """The settlement of a payment, and the sales that it paid; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpaid:
+    """Sales that one payment may be for: a ticket's lines, or a single one. `due_fen` is the sum rounded off."""
+
+    station: str
+    lines: tuple[str, ...]
+    ticket: str | None
+    whole_fen: int
+    due_fen: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDetail:
@@ -190,6 +207,12 @@ class Facade(Protocol):
 
     def configuration(self) -> Mapping[str, Any]:
         """The configuration as it is used, without what is secret."""
+
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart; on disk within a second or so."""
 
     def settings(self) -> Mapping[str, Any]:
         """The facts of the page: site, gateway, stations with their devices, complaint number."""

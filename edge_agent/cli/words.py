@@ -9,6 +9,20 @@ from typing import Final, Literal
 LANGUAGES: Final = ("zh", "en")
 
 _WORDS: Final[dict[str, tuple[str, str]]] = {
+    "id": ("编号", "id"),
+    "name": ("名称", "name"),
+    "role": ("角色", "role"),
+    "pin": ("密码", "PIN"),
+    "cards": ("卡", "cards"),
+    "scopes": ("权限", "scopes"),
+    "made": ("创建时间", "made"),
+    "web.pin_set": ("{id}（{name}，{role}）的密码已设置", "the PIN of {id} ({name}, {role}) is set"),
+    "web.no_person": ("没有编号为 {id} 的人员", "there is no person {id}"),
+    "web.no_card": ("标准输入中没有卡号", "there is no card number on standard input"),
+    "web.no_token": ("没有名为 {name} 的令牌", "there is no token {name}"),
+    "web.no_file": ("配置中没有 {key}", "the configuration has no {key}"),
+    "web.new_pin": ("新密码", "new PIN"),
+    "web.again": ("再输一次", "once more"),
     "error": ("错误", "error"),
     "file": ("文件", "file"),
     "key": ("配置项", "key"),
@@ -71,7 +85,6 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "version": ("版本", "version"),
     "rows": ("行数", "rows"),
     "code": ("编码", "code"),
-    "name": ("名称", "name"),
     "plu": ("PLU", "PLU"),
     "initials": ("拼音", "initials"),
     "category": ("分类", "category"),
