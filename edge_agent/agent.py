@@ -13,10 +13,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import structlog
 
 from edge_agent import clock
@@ -34,12 +36,13 @@ from edge_agent.kept_log import KeptLog
 from edge_agent.model import Command
 from edge_agent.records.corrections import Refused
 from edge_agent.registry import Registry, check_devices, discover
+from edge_agent.signing_desk import attend
 from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.weigh_cycle import CycleRules
-from edge_agent.store import Kept, Limits, Store
+from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
-from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSettings
+from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -96,6 +99,9 @@ class Agent:
         self._supervisor: Supervisor | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
+        self._ended = threading.Event()
+        self.again = False
+        """Whether `run` ended only to be begun again, by a new agent on the same configuration."""
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -134,11 +140,25 @@ class Agent:
         gateway = self.config.gateway
         identity = Identity(site=gateway.site, gateway=gateway.id, source=gateway.source, zone=gateway.zone)
         relay = Relay(
-            store, link_settings(self.config), identity, info=self.info, pulse=self._health.part("relay", patience=60.0)
+            store,
+            link_settings(self.config),
+            identity,
+            info=self.info,
+            pulse=self._health.part("relay", patience=60.0),
+            witness=Witness(store, self._set_back),
         )
         relay.start()
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
+
+    def _set_back(self, ahead: Ahead) -> None:
+        """The platform holds more of the chain than the store: end, and begin again with a new chain.
+
+        Everything is stopped in order, so that what was observed is still kept; the next opening does the rest.
+        """
+        self.store.supersede(Superseded(**asdict(ahead)))
+        self.again = True
+        self._ended.set()
 
     def _start_bookkeeper(self, store: Store) -> Bookkeeper:
         bookkeeper = Bookkeeper(store)
@@ -205,7 +225,7 @@ class Agent:
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
         """Start, tell systemd, work until SIGTERM or SIGINT (or until `until` returns), and stop."""
         notifier = Notifier()
-        ended = threading.Event()
+        ended = self._ended
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         watchdog = Watchdog(self._health, notifier, self._one_line)
@@ -219,7 +239,8 @@ class Agent:
                 while not ended.wait(3600.0):
                     pass
         finally:
-            notifier.send("STOPPING=1")
+            if not self.again:
+                notifier.send("STOPPING=1")
             self.stop()
             watchdog.stop(1.0)
 
@@ -277,6 +298,8 @@ class Agent:
         alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
         if self.store.trouble is not None:
             alarms["store"] = self.store.trouble
+        if self.store.attestor.blocked is not None:
+            alarms["signing"] = self.store.attestor.blocked
         return alarms
 
     def info(self) -> dict[str, Any]:
@@ -294,6 +317,12 @@ class Agent:
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
             "salvaged": status["salvaged"],
+            "signing": {
+                "key": self.store.attestor.signer.public.id,
+                "public": str(self.store.attestor.signer.public),
+                "blocked": self.store.attestor.blocked,
+                "changes": [orjson.loads(line) for line in self.store.key_changes()],
+            },
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 
@@ -345,6 +374,10 @@ class Agent:
         except Refused as refused:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right; see `signing_desk.attend`."""
+        return attend(self.store, verb, arguments)
 
     def _one_line(self) -> str:
         if self._store is None:

@@ -95,6 +95,8 @@ class ControlServer:
             "command": self._command,
             "requeue": self._requeue,
             "correct": self._correct,
+            "keys.rotate": self._keys,
+            "keys.accept": self._keys,
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -139,6 +141,9 @@ class ControlServer:
             details=details,
         )
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, **self._agent.keys(str(request["do"]), request)}
 
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         device = request.get("device")

@@ -62,3 +62,6 @@ class Facade(Protocol):
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
+
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right."""

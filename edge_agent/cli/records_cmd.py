@@ -1,20 +1,18 @@
-"""`edge-agent records`: tail, show, export, and the corrections void, amend, return."""
+"""`edge-agent records`: tail, show, export, verify, prove, and the corrections void, amend, return."""
 
 from __future__ import annotations
 
 import csv
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import click
 import orjson
 
-from edge_agent.cli import corrections, exits
-from edge_agent.cli.output import config_option, output_option, progress, show, write
+from edge_agent.cli import corrections, exits, verify
+from edge_agent.cli.output import config_option, open_target, output_option, progress, show, write
 from edge_agent.cli.words import say
 
 _PAGE = 500
@@ -88,25 +86,10 @@ def show_record(config_path: Path, overrides: tuple[str, ...], record_id: str) -
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Default: stdout.")
 def export(config_path: Path, overrides: tuple[str, ...], form: str, target: Path | None) -> None:
     """Write all records: the stored events line by line, or a table that a spreadsheet opens."""
-    with _reader(config_path, overrides) as reader, _target(target) as out:
+    with _reader(config_path, overrides) as reader, open_target(target) as out:
         last = reader.head().sequence
         count = (_export_jsonl if form == "jsonl" else _export_csv)(reader, last, out)
     click.echo(say("exported", n=count), err=True)
-
-
-@contextmanager
-def _target(target: Path | None) -> Iterator[IO[bytes]]:
-    if target is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        file = target.open("xb")
-    except FileExistsError:
-        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: is there already and is not overwritten") from None
-    except OSError as problem:
-        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: {problem.strerror}") from None
-    with file:
-        yield file
 
 
 def _pages(reader: Any, last: int) -> Iterator[bytes]:
@@ -151,5 +134,11 @@ class _TextOnBytes:
         return self._out.write(text.encode())
 
 
-for _each in (corrections.void_record, corrections.amend_record, corrections.return_record):
+for _each in (
+    corrections.void_record,
+    corrections.amend_record,
+    corrections.return_record,
+    verify.verify,
+    verify.prove,
+):
     command.add_command(_each)

@@ -41,6 +41,7 @@ class Topics:
     records: str
     verdicts: str
     platform_state: str
+    checkpoint: str
     test: str
 
     @classmethod
@@ -53,6 +54,7 @@ class Topics:
             records=f"{base}/records",
             verdicts=f"{base}/verdicts",
             platform_state=f"trace/v1/{identity.site}/platform/state",
+            checkpoint=f"{base}/checkpoint",
             test=f"{base}/test",
         )
 
