@@ -462,7 +462,8 @@ class Relay:
         if isinstance(verdict, wire.Malformed):
             _log.warning("verdict.malformed", reason=verdict.reason)
             return
-        if self._granted is not None and self._witness is not None and self._witness.waiting_verdict(verdict, payload):
+        waited = self._status.state is not LinkState.CONNECTED
+        if waited and self._witness is not None and self._witness.waiting_verdict(verdict, payload):
             self._set_back()
             return
         if verdict.chain == self._store.chain:
