@@ -6,6 +6,7 @@ order. Stop order: devices, stations, relay, store; so that what was observed is
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import importlib.util
 import platform
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,21 +26,30 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.catalogue import Catalogue, kind_of_text
+from edge_agent.catalogue.pinyin import initials_maker
+from edge_agent.cataloguer import Cataloguer
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
-from edge_agent.driver import Session
+from edge_agent.driver import Printer, Session
 from edge_agent.facade import CommandResult, Mark, RecentRecord
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
+from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.model import Command
+from edge_agent.printing import PrinterRunner
+from edge_agent.receipts import Issuer
 from edge_agent.records.corrections import Refused
+from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.signing_desk import attend
+from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
+from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
@@ -59,6 +70,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     problems += _check_codes(config, str(path))
+    problems += _check_assets(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -84,6 +96,26 @@ def _check_codes(config: Config, file: str) -> list[Problem]:
     return problems
 
 
+def _check_assets(config: Config, file: str) -> list[Problem]:
+    return [
+        Problem(file, f"device[{device.id}].asset.{name}", what, hint)
+        for device in config.device
+        for name, what, hint in fact_problems(device.asset)
+    ]
+
+
+def configured_devices(config: Config, registry: Registry) -> dict[str, Configured]:
+    """What the ledger has to know of each device."""
+    return {
+        device.id: Configured(
+            kind=registry.drivers[device.driver].kind,
+            setup=setup_text(device.driver, device.unit, device.options),
+            facts=device.asset,
+        )
+        for device in config.device
+    }
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -95,8 +127,12 @@ class Agent:
         self._log = structlog.get_logger()
         self._store: Store | None = None
         self._corrector: Corrector | None = None
+        self._registrar: Registrar | None = None
+        self._bookkeeper: Bookkeeper | None = None
+        self._cataloguer: Cataloguer | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
+        self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
         self._ended = threading.Event()
@@ -124,14 +160,18 @@ class Agent:
         )
         self._store = store
         self._corrector = Corrector(store, config.gateway.zone)
+        self._registrar = Registrar(store, config.gateway.zone, configured_devices(config, self.registry))
+        self._registrar.open()
         self._stops.append(("store", 1.0, store.stop))
         for key in config.unused:
             self._log.warning("config.unused", key=key, reason="understood and kept; this version does not act on it")
         for fault in self.registry.faults:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
+        self._open_catalogue(store, bookkeeper)
         if config.uplink is not None:
             self._start_relay(store)
+        self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
@@ -164,8 +204,17 @@ class Agent:
         bookkeeper = Bookkeeper(store)
         store.on_kept(bookkeeper.kept)
         bookkeeper.open()
+        self._bookkeeper = bookkeeper
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
+
+    def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        def use(catalogue: Catalogue) -> None:
+            bookkeeper.use_catalogue(catalogue)
+            self.board.post("catalogue", dict(catalogue.versions))
+
+        self._cataloguer = Cataloguer(store, self.config.gateway.zone, self.config.gateway.id, use)
+        self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
         stations = [
@@ -186,11 +235,56 @@ class Agent:
                 self._health,
             )
             for device in self.config.device
+            if self.registry.drivers[device.driver].kind != "printer"
         ]
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
         self._stops.append(("devices and stations", 1.5, supervisor.stop))
+
+    def _start_printers(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        printers = {
+            device.id: PrinterRunner(
+                device.id,
+                self.registry.drivers[device.driver],
+                self._printer_maker(device),
+                partial(self.registry.make_transport, device.port_url, self.registry.drivers[device.driver]),
+                self.board,
+                self._health,
+            )
+            for device in self.config.device
+            if self.registry.drivers[device.driver].kind == "printer"
+        }
+        section = self.config.receipt
+        issuer = Issuer(
+            market=section.market,
+            complaint=section.complaint,
+            query_url=section.query_url,
+            footer=section.footer,
+            stalls=section.stalls,
+            sellers=section.sellers,
+        )
+        counters = {
+            station.id: Counter(
+                printers=[printers[device] for device in station.devices if device in printers],
+                by_itself=PRINTED_BY_RULE[station.rules.print],
+            )
+            for station in self.config.station
+        }
+        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        store.on_kept(self._slips.kept)
+        for printer in printers.values():
+            printer.start()
+            self._stops.append((f"printer {printer.device}", 0.3, partial(_stop_printer, printer)))
+
+    def _printer_maker(self, device: Device) -> Callable[[], Printer]:
+        def make() -> Printer:
+            codec = self.registry.make_codec(device.driver, device.options)
+            if not isinstance(codec, Printer):
+                raise TypeError(f"driver {device.driver} is of the kind printer and prints nothing")
+            return codec
+
+        return make
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
@@ -246,6 +340,8 @@ class Agent:
 
     def _station_maker(self, section: StationSection, books: Books) -> Callable[[], Any]:
         settings = station_settings(section, self.config, self.registry)
+        if self._registrar is not None:
+            settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
         return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -359,6 +455,13 @@ class Agent:
             kept=tuple(_kept_facts(k) for k in kept),
         )
 
+    @property
+    def slips(self) -> Slips:
+        """Receipts and labels. Raises RuntimeError before `start`."""
+        if self._slips is None:
+            raise RuntimeError("the agent has not been started")
+        return self._slips
+
     def requeue(self, sequences: list[int] | None) -> int:
         """Send quarantined records again as they are; returns how many."""
         return self.store.outbox().requeue(sequences)
@@ -378,6 +481,53 @@ class Agent:
     def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Change the signing key, or say that it is right; see `signing_desk.attend`."""
         return attend(self.store, verb, arguments)
+
+    def catalogue(self, station: str | None = None) -> dict[str, Any]:
+        """Goods with today's price and the open batches of a station's party; and the parties, without contacts."""
+        if self._bookkeeper is None:
+            raise RuntimeError("the agent has not been started")
+        sections = {section.id: section for section in self.config.station}
+        section = None if station is None else sections[station]
+        at = clock.now()
+        with self._bookkeeper.turn() as books:
+            goods = shown_goods(
+                books,
+                party=None if section is None else section.party,
+                day=datetime.fromtimestamp(at.wall_ms / 1000, self.config.gateway.zone).date().isoformat(),
+                now_ms=at.wall_ms,
+                days=0 if section is None else section.rules.batch_days,
+            )
+            known = books.catalogue
+        return {
+            "versions": dict(known.versions),
+            "goods": goods,
+            "parties": [party.public() for party in known.parties.values()],
+        }
+
+    def import_catalogue(
+        self, data: bytes, *, kind: str | None = None, source: str = "page", add: bool = False
+    ) -> dict[str, Any]:
+        """Import a file into the catalogue, all of it or nothing; the stations have it at their next turn."""
+        if self._cataloguer is None:
+            raise RuntimeError("the agent has not been started")
+        known = kind_of_text(kind)
+        return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every device as an asset, with its flags."""
+        return [] if self._registrar is None else self._registrar.assets()
+
+    def ledger_set(self, device: str, changes: Mapping[str, Any], operator: str | None = None) -> CommandResult:
+        """Keep an event of a device's life; returns after it is committed."""
+        if self._registrar is None:
+            raise RuntimeError("the agent has not been started")
+        try:
+            kept = self._registrar.set(device, changes, operator=operator)
+        except KeyError:
+            return CommandResult(refused="unknown-device", kept=(), reason=f"there is no device {device}")
+        except ValueError as problem:
+            return CommandResult(refused="bad-facts", kept=(), reason=str(problem))
+        return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
     def _one_line(self) -> str:
         if self._store is None:
@@ -399,6 +549,12 @@ def _mark(
     if any(first <= sequence <= last for first, last in undelivered):
         return Mark("refused", reasons.get(sequence))
     return Mark("delivered")
+
+
+def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
+    printer.stop()
+    if not printer.join(timeout):
+        raise TimeoutError(f"printer {printer.device} is still printing")
 
 
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:

@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
+from edge_agent.catalogue import Catalogue
 from edge_agent.records.envelope import Draft
 from edge_agent.station.books import FOLDED, Books, Entry
 from edge_agent.station.recent_sales import RECENT
@@ -108,6 +109,11 @@ class Bookkeeper:
             if self._unread or self._read_again:
                 self._catch_up()
             yield self.books
+
+    def use_catalogue(self, catalogue: Catalogue) -> None:
+        """What every station looks goods and prices up in from its next turn on."""
+        with self._turn:
+            self.books.catalogue = catalogue
 
     def post(self, drafts: Sequence[Draft]) -> None:
         """Book what a station made, before it is handed to the store; only within a turn."""

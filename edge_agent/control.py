@@ -6,10 +6,12 @@ each answer has `ok`. Requests are bounded in size and number, and a client that
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,10 @@ from edge_agent.model import Observation, StateChange
 
 _LONGEST_REQUEST: Final = 64 * 1024
 _CLIENTS: Final = 8
+MOST_UPLOAD: Final = 16 << 20
+"""Bytes of a file that a client may send in pieces."""
+_PIECE: Final = 45_000
+_LONGEST_SOURCE: Final = 200
 _PATIENCE: Final = 5.0
 
 
@@ -34,6 +40,7 @@ class ControlServer:
         self._log = structlog.get_logger()
         self._stop = threading.Event()
         self._slots = threading.BoundedSemaphore(_CLIENTS)
+        self._upload_slot = threading.BoundedSemaphore(1)
         self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
@@ -72,17 +79,17 @@ class ControlServer:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            with client:
+            with client, _Upload(self._upload_slot) as upload:
                 client.settimeout(_PATIENCE)
                 for line in _lines(client):
-                    for answer in self._answer(line):
+                    for answer in self._answer(line, upload):
                         client.sendall(orjson.dumps(answer, default=str) + b"\n")
         except (OSError, TimeoutError):
             pass  # the client went away or stopped reading; nothing was promised to it
         finally:
             self._slots.release()
 
-    def _answer(self, line: bytes) -> Iterator[Mapping[str, Any]]:
+    def _answer(self, line: bytes, upload: _Upload) -> Iterator[Mapping[str, Any]]:
         try:
             request = orjson.loads(line)
             verb = request["do"]
@@ -90,6 +97,7 @@ class ControlServer:
             yield _refusal('a request is a JSON object with "do"')
             return
         verbs: dict[str, Callable[[Mapping[str, Any]], Iterator[Mapping[str, Any]]]] = {
+            "piece": upload.take,
             "status": self._status,
             "watch": self._watch,
             "command": self._command,
@@ -97,6 +105,8 @@ class ControlServer:
             "correct": self._correct,
             "keys.rotate": self._keys,
             "keys.accept": self._keys,
+            "ledger": self._ledger,
+            "catalogue": partial(self._catalogue, upload),
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -145,6 +155,32 @@ class ControlServer:
     def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield {"ok": True, **self._agent.keys(str(request["do"]), request)}
 
+    def _catalogue(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Import the file that was sent in pieces before; `kind`, `source`, `add`."""
+        source = request.get("source")
+        kind = request.get("kind")
+        if not isinstance(source, str) or not (kind is None or isinstance(kind, str)):
+            yield _refusal("source is a text, kind goods, parties or prices")
+            return
+        result = self._agent.import_catalogue(
+            upload.whole(), kind=kind, source=source[:_LONGEST_SOURCE], add=request.get("add") is True
+        )
+        for fault in result.pop("faults"):
+            yield {"ok": False, "more": True, **fault}
+        yield {"ok": result["version"] is not None, "more": False, **result}
+
+    def _ledger(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The ledger; with `device` and `changes`, an event of that device."""
+        if "device" not in request:
+            yield {"ok": True, "assets": self._agent.ledger()}
+            return
+        changes, operator = request.get("changes"), request.get("operator")
+        if not isinstance(changes, Mapping) or not (operator is None or isinstance(operator, str)):
+            yield _refusal("changes is an object, operator a text")
+            return
+        result = self._agent.ledger_set(str(request["device"]), changes, operator)
+        yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         device = request.get("device")
         with self._agent.watch() as watcher:
@@ -167,6 +203,41 @@ def observation_facts(observation: Observation) -> dict[str, Any]:
         else event_json(event)
     )
     return {"ok": True, "device": observation.device, "time_ms": observation.at.wall_ms, **facts}
+
+
+class _Upload:
+    """A file that a client sends in pieces, in one connection; only one client at a time may."""
+
+    def __init__(self, slot: threading.BoundedSemaphore) -> None:
+        self._slot = slot
+        self._holds = False
+        self._data = bytearray()
+
+    def __enter__(self) -> _Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._holds:
+            self._slot.release()
+
+    def take(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Take one piece: `data` in base64."""
+        if not self._holds:
+            self._holds = self._slot.acquire(blocking=False)
+        if not self._holds:
+            yield _refusal("another file is being sent; try again")
+            return
+        piece = base64.b64decode(str(request["data"]), validate=True)
+        if len(self._data) + len(piece) > MOST_UPLOAD:
+            yield _refusal(f"the file is longer than {MOST_UPLOAD} bytes")
+            return
+        self._data += piece
+        yield {"ok": True, "bytes": len(self._data)}
+
+    def whole(self) -> bytes:
+        """What was sent; the next piece begins another file."""
+        data, self._data = bytes(self._data), bytearray()
+        return data
 
 
 def _refusal(reason: str) -> dict[str, Any]:
@@ -211,6 +282,13 @@ class ControlClient:
         except TimeoutError as problem:
             raise ConnectionError("the agent did not answer in time") from problem
         raise ConnectionError("the agent closed the connection")
+
+    def send(self, data: bytes) -> None:
+        """Send a file in pieces, for the request that comes after it. Raises ConnectionError where it is refused."""
+        for at in range(0, len(data), _PIECE):
+            answer = self.ask(do="piece", data=base64.b64encode(data[at : at + _PIECE]).decode())
+            if not answer["ok"]:
+                raise ConnectionError(answer["reason"])
 
     def close(self) -> None:
         """Close the connection."""

@@ -16,13 +16,25 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-from edge_agent.model import DeviceEvent
+from edge_agent.model import DeviceEvent, Document
 
 API_VERSION: Final = 1
 READ_LIMIT: Final = 4096
 """The most bytes that one `Transport.read` returns: what a codec does with one read is done before anything else of
 its device can happen, and a terminal's own buffer (N_TTY) holds no more."""
 ENTRY_POINT_GROUP: Final = "edge_agent.drivers"
+
+HID_MARK: Final = b"\x00HID"
+"""How a transport of USB HID devices (`usb:`) hands over the report descriptor: in the stream, so that a capture of the
+port can be read by itself. At each opening it says `HID_MARK`, two bytes of length, low byte first, and the report
+descriptor (length 0 where the device did not tell it); then, for each input report, two bytes of length and the report.
+No report begins with zero where reports are numbered, so a codec can tell this form from bare reports."""
+
+KEY_DROPPED: Final = 0xFF
+"""How a transport of keyboards (`evdev:`) says keys, three bytes each: 80 released, 81 pressed or 82 repeated, then the
+kernel's key code, seven bits a byte, high bits first. Only a first byte has its top bit set, so that a stream can be
+entered anywhere. `KEY_DROPPED` alone: the kernel lost keys here (SYN_DROPPED), and what is being typed is not whole.
+Which layout the keys are to be read in is the codec's business."""
 
 
 class TransportError(Exception):
@@ -78,6 +90,17 @@ class Codec(Protocol):
 
     def close(self, now: float) -> Sequence[CodecOutput]:
         """End of the stream: a frame whose last defined field is complete counts, the rest is rejected."""
+
+
+@runtime_checkable
+class Printer(Codec, Protocol):
+    """The codec of a printer: it writes documents and reads the printer's states (`Status`; `error` holds printing)."""
+
+    def render(self, document: Document, now: float) -> Sequence[CodecOutput]:
+        """The bytes that print a document. Raises ValueError for one that this printer cannot print."""
+
+    def ask(self, now: float) -> Sequence[CodecOutput]:
+        """The bytes that ask the printer how it stands; nothing where it cannot tell."""
 
 
 class Transport(Protocol):

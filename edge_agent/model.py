@@ -176,3 +176,51 @@ class Refusal:
     code: str
     reason: str
     retryable: bool
+
+
+# --- what printers print
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A line of text; it is wrapped where it is longer than the paper is wide. `size` 2 is twice as high and wide."""
+
+    text: str
+    size: Literal[1, 2] = 1
+    bold: bool = False
+    align: Literal["left", "center"] = "left"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A name at the left and its value at the right of one line, or of two where one is too narrow."""
+
+    left: str
+    right: str
+    size: Literal[1, 2] = 1
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line across the paper."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QrCode:
+    """A QR code (ISO/IEC 18004). `rows` are its modules, `1` dark and `0` light, for printers that draw none."""
+
+    text: str
+    rows: tuple[str, ...]
+
+
+Part = Text | Pair | Rule | QrCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What a printer prints: a receipt on a roll, or one label. `id` names it in the log and on the page."""
+
+    id: str
+    kind: Literal["receipt", "label"]
+    parts: tuple[Part, ...]

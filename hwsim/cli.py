@@ -62,12 +62,15 @@ def list_() -> None:
     from hwsim.bench import packaged_names
     from hwsim.faults import KINDS
     from hwsim.instruments import DIALECTS, SCANNERS
+    from hwsim.printer import LANGUAGES
     from hwsim.running import say
 
     for dialect in DIALECTS.values():
         say({"kind": "scale", "name": dialect.name, "title": dialect.title, "source": dialect.source})
     for name, title in SCANNERS.items():
         say({"kind": "scanner", "name": name, "title": title})
+    for name, title in LANGUAGES.items():
+        say({"kind": "printer", "name": name, "title": title})
     for kind, title in KINDS.items():
         say({"kind": "fault", "name": kind, "title": title})
     for name in packaged_names():
@@ -128,7 +131,7 @@ def _vector_player(dialect: str, vectors: Path) -> Instrument:
     files = sorted([*vectors.rglob("*.toml"), *vectors.rglob("*.jsonl")]) if vectors.is_dir() else [vectors]
     for file in files:
         with contextlib.suppress(ValueError, OSError):
-            return Player(read_capture(file, driver=dialect).chunks, repeat=True)
+            return Player(read_capture(file, driver=dialect, good_only=True).chunks, repeat=True)
     raise click.UsageError(
         f"no simulator and no vectors in {vectors} for {dialect!r}; simulated are {', '.join(DIALECTS)}"
     )
@@ -164,6 +167,29 @@ def _code(text: str) -> Any:
     from hwsim.instruments import Code
 
     return Code(text=text[3:], symbology=text[:3]) if text.startswith("]") and len(text) > 3 else Code(text=text)
+
+
+@main.command()
+@_port
+@_link
+@_faults
+@_seed
+@_seconds
+@click.option("--language", default="escpos", show_default=True, help="escpos, tspl or zpl.")
+@click.option("--trouble", multiple=True, help="paper, cover or pause: how the printer stands; again for more.")
+def printer(link: Path | None, language: str, trouble: tuple[str, ...], **given: Any) -> None:
+    """A printer of receipts or labels: prints a line of JSON for each slip."""
+    from hwsim.printer import TROUBLES, Printer, Slip
+    from hwsim.running import say
+
+    def show(slip: Slip) -> None:
+        say({"slip": list(slip.lines), "codes": list(slip.codes), "pictures": slip.pictures})
+
+    with _usage():
+        if unknown := set(trouble) - set(TROUBLES):
+            raise ValueError(f"trouble {', '.join(sorted(unknown))} is not one of {', '.join(TROUBLES)}")
+        instrument = Printer(language=language, on_slip=show, trouble=set(trouble))
+    _run(f"printer {language}", instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
 
 
 @main.command()

@@ -337,6 +337,20 @@ DIALECTS: Final[dict[str, Dialect]] = {
             source="XK3190-A9 manual, continuous mode",
         ),
         Dialect(
+            name="xk3190-eq-forward",
+            title="Yaohua XK3190 = frames as read (A26 format 2)",
+            rate_hz=10.0,
+            make=_continuous(lambda platter, now: wire.xk3190_eq(platter.indication(now), backwards=False)),
+            source="XK3190-A26 manual p. 11",
+        ),
+        Dialect(
+            name="xk3190-eq-reversed",
+            title="Yaohua XK3190 = frames from low to high (A26 format 1)",
+            rate_hz=10.0,
+            make=_continuous(lambda platter, now: wire.xk3190_eq(platter.indication(now), backwards=True)),
+            source="XK3190-A26 manual p. 11",
+        ),
+        Dialect(
             name="st-gs",
             title="ST,GS family (CAS, T-Scale, Excell, GSC …), continuous, R T Z understood",
             rate_hz=10.0,

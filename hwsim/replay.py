@@ -16,6 +16,7 @@ A vector file is accepted too, each vector being one chunk: JSON lines with `hex
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +45,18 @@ class Capture:
     chunks: tuple[Chunk, ...]
 
 
-def read_capture(path: Path, *, driver: str | None = None, spacing: float = VECTOR_SPACING) -> Capture:
+def read_capture(
+    path: Path, *, driver: str | None = None, spacing: float = VECTOR_SPACING, good_only: bool = False
+) -> Capture:
     """Read a capture or a vector file; of a vector file only the lines of `driver`, when that is given.
+
+    With `good_only` a vector file's broken frames, and those that need a setting of their own, are left out: what is
+    left is what an instrument with its usual settings sends.
 
     Raises ValueError naming the line that is wrong, or when nothing is left to play; OSError.
     """
     if path.suffix == ".toml":
-        return _read_vectors(path, driver, spacing)
+        return _read_vectors(path, driver, spacing, good_only)
     header: dict[str, Any] = {}
     chunks: list[Chunk] = []
     at = 0.0
@@ -72,13 +78,15 @@ def read_capture(path: Path, *, driver: str | None = None, spacing: float = VECT
     return Capture(driver=header.get("driver", driver), source=header.get("source"), chunks=tuple(chunks))
 
 
-def _read_vectors(path: Path, driver: str | None, spacing: float) -> Capture:
+def _read_vectors(path: Path, driver: str | None, spacing: float, good_only: bool) -> Capture:
     try:
         content = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"{path}: {problem}") from problem
-    named = content.get("driver")
+    named = content.get("driver", content.get("id"))
     vectors = content.get("vectors", []) if driver in (None, named) else []
+    if good_only:
+        vectors = _as_sent([v for v in vectors if not v.get("options") and not _broken(v)])
     chunks = tuple(
         Chunk(at=number * spacing, data=_bytes(path, number + 1, vector.get("hex")))
         for number, vector in enumerate(vectors)
@@ -86,6 +94,20 @@ def _read_vectors(path: Path, driver: str | None, spacing: float) -> Capture:
     if not chunks:
         raise ValueError(f"{path}: holds nothing to play" + (f" for {driver}" if driver else ""))
     return Capture(driver=named, source=None, chunks=chunks)
+
+
+def _as_sent(vectors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that end like most: where that is a control character, a frame without it is the end of a stream."""
+    ends = Counter(str(vector.get("hex", ""))[-2:].lower() for vector in vectors)
+    usual = ends.most_common(1)[0][0] if ends else ""
+    if usual not in ("0a", "0d", "03", "04"):
+        return vectors
+    return [vector for vector in vectors if str(vector.get("hex", "")).lower().endswith(usual)]
+
+
+def _broken(vector: dict[str, Any]) -> bool:
+    """Whether a vector is of bytes that no instrument sends: cut, glued, damaged."""
+    return any(str(event).startswith("rejected") for event in vector.get("events", []))
 
 
 def _entry(path: Path, number: int, line: bytes) -> dict[str, Any]:

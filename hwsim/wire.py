@@ -40,6 +40,19 @@ def xk3190_continuous(indication: Indication) -> bytes:
     return b"%c%b%02X%c" % (STX, body, reduce(xor, body), ETX)
 
 
+def xk3190_eq(indication: Indication, *, backwards: bool) -> bytes:
+    """Yaohua `=` frames (XK3190-A26 manual p. 11): `=`, sign (`0` or `-`), seven characters of the display.
+
+    Format 2 sends them as they are read, format 1 (`backwards`) from the last to the first. Out of range the
+    indicator is silent here: the page does not tell what it sends.
+    """
+    if indication.condition != "ok":
+        return b""
+    text = indication.text.strip()
+    display = ("-" if text.startswith("-") else "0") + text.lstrip("-").rjust(7, "0")
+    return b"=" + (display[::-1] if backwards else display).encode()
+
+
 def st_gs(indication: Indication) -> bytes:
     """The ST,GS family (CAS, T-Scale, Excell, GSC …), the form of 18 bytes with CR LF.
 

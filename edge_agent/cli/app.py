@@ -28,7 +28,9 @@ _COMMANDS: Final = {
     "buffer": "buffer",
     "keys": "keys_cmd",
     "uplink": "uplink_cmd",
+    "ledger": "ledger_cmd",
     "bench": "bench_cmd",
+    "catalogue": "catalogue_cmd",
     "version": "version_cmd",
 }
 

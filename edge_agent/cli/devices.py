@@ -1,4 +1,4 @@
-"""`edge-agent devices`: list, watch, capture."""
+"""`edge-agent devices`: list, watch, capture, commission, probe."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ import click
 import orjson
 
 from edge_agent.cli import exits
+from edge_agent.cli.commission import commission
 from edge_agent.cli.output import config_option, output_option, show, write
+from edge_agent.cli.probe import probe
 from edge_agent.cli.words import say
 
 
 @click.group()
 def command() -> None:
     """The configured devices, and what they say."""
+
+
+command.add_command(commission)
+command.add_command(probe)
 
 
 @command.command("list")

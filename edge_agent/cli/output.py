@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import orjson
 
-from edge_agent.cli import exits
 from edge_agent.cli.words import say
 
 FORMATS: Final = ("table", "json", "jsonl")
@@ -78,19 +76,3 @@ def write(line: bytes) -> None:
 def progress(items: Iterable[Any], length: int, label: str) -> Any:
     """A progress bar on stderr, silent when stderr is not a terminal."""
     return click.progressbar(items, length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
-
-
-@contextmanager
-def open_target(target: Path | None) -> Iterator[IO[bytes]]:
-    """A new file to write to, or stdout. Raises `exits.Exit` where the file is there already or cannot be made."""
-    if target is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        file = target.open("xb")
-    except FileExistsError:
-        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: is there already and is not overwritten") from None
-    except OSError as problem:
-        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: {problem.strerror}") from None
-    with file:
-        yield file

@@ -1,18 +1,16 @@
-"""`edge-agent records`: tail, show, export, verify, prove, and the corrections void, amend, return."""
+"""`edge-agent records`: tail, show, export, and the corrections void, amend, return."""
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 import orjson
 
-from edge_agent.cli import corrections, exits, verify
-from edge_agent.cli.output import config_option, open_target, output_option, progress, show, write
+from edge_agent.cli import corrections, exits, export_cmd, verify
+from edge_agent.cli.output import config_option, output_option, show, write
 from edge_agent.cli.words import say
 
 _PAGE = 500
@@ -80,64 +78,11 @@ def show_record(config_path: Path, overrides: tuple[str, ...], record_id: str) -
     write(orjson.dumps(orjson.loads(row.body), option=orjson.OPT_INDENT_2))
 
 
-@command.command()
-@config_option
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
-@click.option("--to", "target", type=click.Path(path_type=Path), help="Default: stdout.")
-def export(config_path: Path, overrides: tuple[str, ...], form: str, target: Path | None) -> None:
-    """Write all records: the stored events line by line, or a table that a spreadsheet opens."""
-    with _reader(config_path, overrides) as reader, open_target(target) as out:
-        last = reader.head().sequence
-        count = (_export_jsonl if form == "jsonl" else _export_csv)(reader, last, out)
-    click.echo(say("exported", n=count), err=True)
-
-
-def _pages(reader: Any, last: int) -> Iterator[bytes]:
-    after = reader.anchor().sequence
-    with progress(range(last), last, "export") as bar:
-        while rows := reader.read(after + 1, last=last, limit=_PAGE):
-            for row in rows:
-                yield row.body
-            bar.update(rows[-1].sequence - after)
-            after = rows[-1].sequence
-
-
-def _export_jsonl(reader: Any, last: int, out: IO[bytes]) -> int:
-    count = 0
-    for body in _pages(reader, last):
-        out.write(body + b"\n")
-        count += 1
-    return count
-
-
-def _export_csv(reader: Any, last: int, out: IO[bytes]) -> int:
-    from edge_agent.exports.table import COLUMNS, row_of
-
-    out.write("\ufeff".encode())  # the mark by which Excel knows that a file is UTF-8
-    text = _TextOnBytes(out)
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    count = 0
-    for body in _pages(reader, last):
-        writer.writerow(row_of(orjson.loads(body)))
-        count += 1
-    return count
-
-
-class _TextOnBytes:
-    """What csv.writer needs: a `write` for text, over a stream of bytes."""
-
-    def __init__(self, out: IO[bytes]) -> None:
-        self._out = out
-
-    def write(self, text: str) -> int:
-        return self._out.write(text.encode())
-
-
 for _each in (
     corrections.void_record,
     corrections.amend_record,
     corrections.return_record,
+    export_cmd.export,
     verify.verify,
     verify.prove,
 ):

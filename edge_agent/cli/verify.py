@@ -11,7 +11,8 @@ import click
 import orjson
 
 from edge_agent.cli import exits
-from edge_agent.cli.output import config_option, open_target, progress, write
+from edge_agent.cli.files import new_file
+from edge_agent.cli.output import config_option, progress, write
 from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def prove(config_path: Path, overrides: tuple[str, ...], record_id: str, target:
             raise exits.Exit(exits.PROBLEMS, str(problem)) from None
         keys = [key_line(PublicKey.parse(each.public), each.since) for each in reader.signing_keys()]
         changes = [each for each in reader.statements() if b'"next":' in each]
-    with open_target(target) as out:
+    with new_file(target) as out:
         for each in (line, *keys, *changes):
             out.write(each + b"\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
-from typing import Final
+from typing import Final, Literal
 
 LANGUAGES: Final = ("zh", "en")
 
@@ -78,8 +78,115 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "keys.rotated": ("新密钥 {key}", "the new key is {key}"),
     "signing": ("签名", "signing"),
     "public": ("公钥", "public key"),
-    "since": ("自", "since"),
+    "column": ("列", "column"),
+    "version": ("版本", "version"),
+    "rows": ("行数", "rows"),
+    "code": ("编码", "code"),
+    "name": ("名称", "name"),
+    "plu": ("PLU", "PLU"),
+    "initials": ("拼音", "initials"),
+    "category": ("分类", "category"),
+    "mode": ("计量", "mode"),
+    "price_fen": ("单价(分)", "price (fen)"),
+    "price_per": ("计价单位", "per"),
+    "position": ("摊位", "position"),
+    "uscc": ("信用代码", "credit code"),
+    "goods": ("商品", "goods"),
+    "since": ("起始日期", "since"),
+    "party": ("主体", "party"),
+    "catalogue.bad": ("有 {n} 处问题, 未导入任何内容", "{n} faults; nothing was imported"),
+    "catalogue.imported": ("已导入 {kind}: {n} 行, 版本 {version}", "imported {kind}: {n} rows, version {version}"),
+    "catalogue.none": ("没有 {kind} 目录 {version}", "there is no catalogue of {kind} {version}"),
     "uplink.ok": ("链路正常: {protocol}, 往返 {ms} 毫秒", "the link works: {protocol}, round trip {ms} ms"),
+    "maker": ("制造商", "maker"),
+    "model": ("型号", "model"),
+    "serial_no": ("编号", "serial number"),
+    "verified_until": ("检定有效期至", "verified until"),
+    "commissioned_at": ("启用时间", "commissioned"),
+    "flags": ("标记", "flags"),
+    "commission.which_mass": ("所用砝码（如 1 kg）", "the known mass (such as 1 kg)"),
+    "commission.no_mass": ("{text!r} 不是质量；请写数值、空格和单位，如 1 kg", "{text!r} is no mass; write e.g. 1 kg"),
+    "commission.empty": ("① 清空秤盘", "1. Take everything off the scale"),
+    "commission.mass": ("② 放上砝码，等待稳定", "2. Put the known mass on and wait until it is steady"),
+    "commission.tare": (
+        "③ 取下砝码，放上空容器并去皮；秤面有净重标志时在数值后写 NET",
+        "3. Take it off, put an empty container on and tare it; write NET behind the weight if the display shows it",
+    ),
+    "commission.overload": (
+        "④ 取消去皮，压到超载；照抄秤面（如 OL 或 ----）",
+        "4. Clear the tare, press until overload; type what the display shows (such as OL or ----)",
+    ),
+    "commission.removal": ("⑤ 再次清空秤盘并去皮清零", "5. Take everything off again, without tare"),
+    "commission.display": ("秤面显示", "the display shows"),
+    "commission.or_skip": ("（直接回车跳过）", " (Enter alone skips this)"),
+    "commission.skipped": ("已跳过", "skipped"),
+    "commission.read": ("代理读到: {read}", "the agent reads: {read}"),
+    "commission.differs": ("✗ 不一致，可能原因: {causes}", "✗ differs; what would explain it: {causes}"),
+    "commission.broken_off": ("输入结束，未完成；台账未更改", "the input ended; the ledger was not changed"),
+    "commission.passed": ("{device} 启用校核通过，已记入台账", "{device} has passed; it is in the ledger"),
+    "commission.failed": (
+        "{device} 未通过，记录将继续带 uncommissioned 标记；改正后请重做",
+        "{device} did not pass: its records go on carrying `uncommissioned`; correct it and do this again",
+    ),
+    "finding.unit": ("单位不对（检查 unit）", "the unit is wrong (see `unit`)"),
+    "finding.decimal": ("小数点位置不对", "the decimal point is in another place"),
+    "finding.reversed": ("数字方向反了（换正序/逆序驱动）", "the digits are reversed (take the other `=` dialect)"),
+    "finding.sign": ("正负号不对", "the sign is wrong"),
+    "finding.basis": ("净重与毛重弄反", "net is taken for gross"),
+    "finding.not-a-weight": ("秤面不是重量，代理却读出重量", "the display shows no weight, and the agent reads one"),
+    "finding.no-reading": ("秤面有重量，代理没有读数", "the display shows a weight, and the agent reads none"),
+    "finding.value": (
+        "数值不同（别的秤、旧数据或别的字段）",
+        "another value: another scale, an old one, another field",
+    ),
+    "finding.scale-off": (
+        "读数一致，但秤与砝码不符，应检定",
+        "both agree, and the scale itself is off: have it verified",
+    ),
+    "settings": ("线路参数", "settings"),
+    "frames": ("帧数", "frames"),
+    "share": ("读懂比例", "understood"),
+    "checksum": ("校验", "checksum"),
+    "bits": ("每帧证据(位)", "bits a frame"),
+    "rejected_as": ("拒收", "rejected"),
+    "against": ("疑点", "speaks against"),
+    "said": ("读到", "said"),
+    "probe.yes": ("有", "yes"),
+    "probe.no": ("无", "no"),
+    "probe.listening": ("监听 {line} …", "listening with {line} …"),
+    "probe.as_is": ("当前设置", "the port as it is"),
+    "probe.asking": ("按 {driver} 的方式询问（{line}）…", "asking as {driver} does, with {line} …"),
+    "probe.try_active": (
+        "若设备要询问才回答，请加 --active（会向端口写入询问字节）",
+        "An instrument that must be asked needs --active (which writes polls to the port).",
+    ),
+    "probe.check_unit": ("帧中没有单位：请照秤面填写", "the frames tell no unit: write what the display shows"),
+    "probe.silent": (
+        "端口上什么也没有收到：检查接线、电源、秤的输出方式",
+        "nothing arrived at all: check cable, power, and whether the instrument is set to send",
+    ),
+    "probe.parity": (
+        "校验位设置不符：设备发 {is}，却按 {read_as} 读取（第 8 位是校验位）",
+        "parity mismatch: {is} is read as {read_as} (bit 7 of the bytes is their parity)",
+    ),
+    "probe.baud": (
+        "收到的多为非文本字节：波特率很可能不对",
+        "most bytes are no text: the baud rate is probably wrong",
+    ),
+    "probe.unknown": (
+        "收到数据，但没有驱动能读懂；可用 devices capture 录制，文本协议可用 devices learn 学习",
+        "bytes arrive that no driver understands: record them with `devices capture`, or try `devices learn`",
+    ),
+    "probe.equal": (
+        "同样符合的驱动: {drivers}；请用 devices commission 与秤面核对",
+        "these fit equally well: {drivers}; compare with the display (`devices commission`)",
+    ),
+    "probe.direction": (
+        "= 帧正反两个方向都能读：必须用砝码核对（devices commission）",
+        "`=` frames can be read in both directions: prove it with a known mass (`devices commission`)",
+    ),
+    "probe.last-digits-zero": ("末两位总是 0，数字方向可能反了", "its last digits are always 0: may be reversed"),
+    "probe.too-heavy": ("数值大得不合理", "the value is too large to be a weight"),
     "demo.start": (
         "演示开始: 两台模拟秤, 一支模拟扫码枪, 内嵌消息服务器和城市平台。页面: {url}",
         "Demo: two simulated scales, a simulated scanner, an embedded broker, a stand-in for the city. Page: {url}",
@@ -103,6 +210,11 @@ def set_language(choice: str | None) -> None:
         named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
         choice = "zh" if (named or locale.getlocale()[0] or "").lower().startswith("zh") else "en"
     _language = choice
+
+
+def language() -> Literal["zh", "en"]:
+    """The chosen language."""
+    return "zh" if _language == "zh" else "en"
 
 
 def say(word: str, **values: object) -> str:

@@ -88,7 +88,11 @@ class Gateway(_Section):
     site: TopicLevel = Field(description="the market, hall or warehouse")
     node_type: NodeType = Field("wet-market", description="kind of node in the city's traceability system")
     timezone: Annotated[str, AfterValidator(_zone)] = Field("Asia/Shanghai", description="zone of the times in records")
-    city_profile: str | None = Field(None, description="name of the city profile")
+    market_code: str | None = Field(None, description="code of the market in the city's system, for XML exports")
+    market_name: str | None = Field(None, description="name of the market, for XML exports")
+    city_profile: str | None = Field(
+        None, description="name of the city profile: one that comes with the agent, or a file in `profiles.d/`"
+    )
 
     @property
     def source(self) -> str:
@@ -197,7 +201,9 @@ class Device(_Section):
         None, description="unit shown by instruments whose frames do not tell"
     )
     options: dict[str, Any] = Field(default_factory=dict, description="options of the driver")
-    asset: dict[str, Any] = Field(default_factory=dict, description="inventory facts of the device")
+    asset: dict[str, Any] = Field(
+        default_factory=dict, description="facts for the ledger: maker, model, serial_no, verified_until …"
+    )
 
     @property
     def port_url(self) -> PortUrl:
@@ -222,6 +228,9 @@ class Rules(_Section):
         None, description="the scale's Min as its plate says; a lighter load is flagged below_min"
     )
 
+    print: Literal["none", "receipt", "label", "both"] = Field(
+        "none", description="sale: what is printed after each sale, or once a ticket is settled"
+    )
     batch_choice: Literal["ask", "oldest"] = Field(
         "ask", description="sale: several open batches of the goods want the operator's choice, or the oldest is taken"
     )
@@ -275,6 +284,26 @@ class Station(_Section):
     _tuple = field_validator("devices", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
 
 
+class Receipt(_Section):
+    """What stands on receipts and labels besides the sale."""
+
+    market: str | None = Field(None, description="name of the market, at the top")
+    complaint: str | None = Field(None, description="telephone number for complaints")
+    query_url: str | None = Field(
+        None, description="page for buyers, opened by the QR code; {code} stands for the trace code"
+    )
+    footer: str | None = Field(None, description="last line")
+    stalls: dict[str, str] = Field(default_factory=dict, description="names of the stalls, by station")
+    sellers: dict[str, str] = Field(default_factory=dict, description="names of the sellers, by their code")
+
+    @field_validator("query_url")
+    @classmethod
+    def _holds_the_code(cls, text: str | None) -> str | None:
+        if text is not None and (not text.startswith(("https://", "http://")) or "{code}" not in text):
+            raise ValueError(f"{text!r} cannot lead to a sale|https://…/{{code}}, with {{code}} for the trace code")
+        return text
+
+
 class Web(_Section):
     """The local page."""
 
@@ -313,6 +342,7 @@ class Config(_Section):
     trust: tuple[Trust, ...] = ()
     device: tuple[Device, ...] = ()
     station: tuple[Station, ...] = ()
+    receipt: Receipt = Field(default_factory=lambda: Receipt.model_validate({}))
     web: Web | None = None
     metrics: Metrics | None = None
 
@@ -323,6 +353,4 @@ class Config(_Section):
     @property
     def unused(self) -> tuple[str, ...]:
         """Keys that are understood and kept, and that this version does not act on yet."""
-        return tuple(name for name in ("trust", "metrics") if getattr(self, name)) + tuple(
-            f"device.{device.id}.asset" for device in self.device if device.asset
-        )
+        return tuple(name for name in ("trust", "metrics") if getattr(self, name))

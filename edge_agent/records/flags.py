@@ -80,12 +80,17 @@ FLAGS: Final[Mapping[Flag, Meaning]] = MappingProxyType(
             "内容含支付码或个人号码，已遮盖且不保留原始数据",
             "a payment code or personal number was recognised and masked; neither text nor bytes of it are kept",
         ),
-        "scale_unverified": Meaning("秤的检定已过期或未登记", "the scale's verification has run out or is not on file"),
+        "scale_unverified": Meaning(
+            "秤的检定已过期、铅封损坏或未登记检定",
+            "the scale's verification has run out, its seal is broken, or no verification of it is on file",
+        ),
         "text_replaced": Meaning(
             "部分字符无法解码，已以替代符号表示",
             "parts of the text could not be decoded and stand as U+FFFD; the raw bytes are kept",
         ),
-        "uncommissioned": Meaning("设备尚未完成启用登记", "the device has not been commissioned"),
+        "uncommissioned": Meaning(
+            "秤尚未启用校核（未与秤面示值比对）", "nobody has compared the readings with the scale's own display yet"
+        ),
         "unstable": Meaning("取数时示值未稳定", "the indication was not stable when it was recorded"),
         "wedge_suspect": Meaning(
             "键盘口扫码疑似丢失分隔符", "a group separator seems to have been lost between scanner and box"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Literal, Protocol
 
+from edge_agent.catalogue import Catalogue
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
 from edge_agent.model import Command, DeviceState, Instant, Observation, Reading, StateChange
 from edge_agent.records.bodies import Body, clock_facts
 from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
-from edge_agent.records.money import Quote, RoundOff
+from edge_agent.records.money import RoundOff
 from edge_agent.station.numbers import Share
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
@@ -36,9 +37,20 @@ class BatchRules:
     tolerances: Mapping[str, int] = field(default_factory=dict)
     days: int = 30
 
-    def tolerance(self, goods: str) -> int:
-        """The tolerance of these goods, in thousandths."""
-        return self.tolerances.get(goods, self.tolerance_permille)
+    def tolerance(self, goods: str, catalogue: Catalogue) -> int:
+        """The tolerance of these goods, in thousandths: by the station's rules, else by the catalogue."""
+        item = catalogue.goods.get(goods)
+        usual = self.tolerance_permille if item is None or item.tolerance_permille is None else item.tolerance_permille
+        return self.tolerances.get(goods, usual)
+
+
+DeviceFlags = Callable[[str, Instant], tuple[Flag, ...]]
+"""What is doubtful about a device at a moment, by its id."""
+
+
+def no_flags(device: str, at: Instant) -> tuple[Flag, ...]:
+    """Nothing is doubtful: where nobody keeps a ledger."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +59,10 @@ class Settings:
 
     `scales` are its devices that weigh; `units` names the unit of each device whose frames carry none. `role` is what
     its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
-    and shop. `catalogue` holds the usual price of goods by their code. `round_off` is how far amounts are rounded off.
+    and shop. `round_off` is how far amounts are rounded off.
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
-    by name. `share` and `first_number` say which running numbers of trace codes this box issues.
+    by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
+    what the ledger holds against a scale; every record weighed with it carries that.
     """
 
     id: str
@@ -63,13 +76,13 @@ class Settings:
     units: Mapping[str, str] = field(default_factory=dict)
     role: Role | None = None
     codes: CodeProfile = DEFAULT_PROFILE
-    catalogue: Mapping[str, Quote] = field(default_factory=dict)
     round_off: RoundOff = "none"
     min_capacity_mg: int | None = None
     batches: BatchRules = field(default_factory=BatchRules)
     crates: Mapping[str, int] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
     first_number: int | None = None
+    device_flags: DeviceFlags = no_flags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +245,7 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         flags.append("loaded_at_start")
     if settings.min_capacity_mg is not None and load.mass_mg < settings.min_capacity_mg:
         flags.append("below_min")
+    flags += settings.device_flags(platter.observation.device, platter.observation.at)
     return {
         "device": platter.observation.device,
         "driver": platter.observation.driver,

@@ -45,7 +45,8 @@ class Effect(NamedTuple):
 class Account:
     """One batch in the books. `opened_ms` is None where the clock was not right: such a batch does not age.
 
-    `upstream` is the ticket or trace code by which the owner bought it, `review` what the market decided on it.
+    `upstream` is the ticket or trace code by which the owner bought it, `review` what the market decided on it,
+    `opened_by` the id of the record that opened it: where its origin and its vouchers stand.
     """
 
     party: str
@@ -53,6 +54,7 @@ class Account:
     batch: str
     goods_name: str | None = None
     opened_ms: int | None = None
+    opened_by: str | None = None
     upstream: str | None = None
     review: str | None = None
     in_mg: int = 0
@@ -117,7 +119,14 @@ class Batches:
             if account.opened_ms is None or account.opened_ms >= oldest
         ]
 
-    def apply(self, effect: Effect, *, opened_ms: int | None = None, facts: Mapping[str, Any] | None = None) -> None:
+    def apply(
+        self,
+        effect: Effect,
+        *,
+        record: str | None = None,
+        opened_ms: int | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         """Book an effect. What takes from a batch that is not known here has no account to be booked to."""
         account = self._accounts.get(effect.key) or self.find(
             effect.key.batch, party=effect.key.party or None, goods=effect.key.goods or None
@@ -126,7 +135,7 @@ class Batches:
             if not effect.opens:
                 return
             party, goods, batch = effect.key
-            account = Account(party=party, goods=goods, batch=batch, opened_ms=opened_ms)
+            account = Account(party=party, goods=goods, batch=batch, opened_ms=opened_ms, opened_by=record)
             self._add(account)
         account.in_mg += effect.in_mg
         account.in_qty += effect.in_qty

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from edge_agent.catalogue import EMPTY, Catalogue
 from edge_agent.records.bodies import (
     Amend,
     Disposal,
@@ -32,12 +33,13 @@ from edge_agent.records.bodies import (
 )
 from edge_agent.records.bodies import Entry as GateEntry
 from edge_agent.records.envelope import Draft
-from edge_agent.station.batches import Batches, Effect, Key, effects, facts
+from edge_agent.station.batches import Account, Batches, Effect, Key, effects, facts
 from edge_agent.station.bounded import Bounded
 from edge_agent.station.numbers import Numbers
 from edge_agent.station.recent_sales import RECENT, RecentSales
 from edge_agent.station.stops import Stops
 
+_NOT_TAKEN_IN: Final = frozenset({"refused", "returned"})
 _CORRECTIONS: Final = 5_000
 _VEHICLES: Final = 1_000
 
@@ -79,14 +81,18 @@ class Passing:
 
 
 class Books:
-    """Everything that stations share. Not thread-safe: the stations of a box take turns at it."""
+    """Everything that stations share. Not thread-safe: the stations of a box take turns at it.
+
+    `catalogue` is the newest; whoever imports another puts it here at a turn.
+    """
 
     def __init__(self) -> None:
         self.numbers = Numbers()
+        self.catalogue: Catalogue = EMPTY
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything but the running numbers, which must never run back."""
+        """Forget everything that records tell; not the running numbers, which must never run back."""
         self.batches = Batches()
         self.stops = Stops()
         self.sales = RecentSales()
@@ -97,6 +103,21 @@ class Books:
     def passing(self, plate_no: str) -> Passing | None:
         """The first weighing of a vehicle whose second one has not come yet."""
         return self._passings.get(plate_no)
+
+    def recent_batches(self, party: str | None, goods: str, *, now_ms: int, days: int) -> list[Account]:
+        """A seller's batches of goods that the market took in and that are not older than `days`, stopped ones too."""
+        found = self.batches.of(party or "", goods, now_ms=now_ms, days=days)
+        return [account for account in found if account.review not in _NOT_TAKEN_IN]
+
+    def open_batches(self, party: str | None, goods: str, *, now_ms: int, days: int) -> list[Account]:
+        """A seller's batches that goods can be taken from, oldest first.
+
+        A batch of which nothing is left by the books stands only for want of another: what is on the scale came
+        from somewhere.
+        """
+        recent = self.recent_batches(party, goods, now_ms=now_ms, days=days)
+        free = [a for a in recent if self.stops.met(batch=a.batch, goods=goods, lot=None, now_ms=now_ms) is None]
+        return [account for account in free if account.has_left] or free[-1:]
 
     # --- taking records
 
@@ -113,7 +134,7 @@ class Books:
             self._correct(entry, corrected)
         else:
             done = effects(entry.type, entry.data)
-            self._apply(done, entry.type, entry.data, entry.time)
+            self._apply(done, entry.type, entry.data, entry)
             if done:
                 self._effects.put(entry.id, done)
         match entry.type:
@@ -150,10 +171,10 @@ class Books:
             case Transfer.TYPE if data["plate_no"] and data["tare_record"]:
                 self._passings.pop(data["plate_no"])
 
-    def _apply(self, done: tuple[Effect, ...], type_name: str, data: Mapping[str, Any], time: str) -> None:
-        opened = int(datetime.fromisoformat(time).timestamp() * 1000) if data["clock"]["synced"] else None
+    def _apply(self, done: tuple[Effect, ...], type_name: str, data: Mapping[str, Any], entry: Entry) -> None:
+        opened = int(datetime.fromisoformat(entry.time).timestamp() * 1000) if data["clock"]["synced"] else None
         for effect in done:
-            self.batches.apply(effect, opened_ms=opened, facts=facts(type_name, data, effect))
+            self.batches.apply(effect, record=entry.id, opened_ms=opened, facts=facts(type_name, data, effect))
 
     def _correct(self, entry: Entry, corrected: Entry | None) -> None:
         """Take back what the corrected record did, and book what it should have done."""
@@ -168,7 +189,7 @@ class Books:
         after: tuple[Effect, ...] = ()
         if entry.type == Amend.TYPE:
             after = effects(type_name, entry.data["content"])
-            self._apply(after, type_name, entry.data["content"], entry.time)
+            self._apply(after, type_name, entry.data["content"], entry)
         if type_name in _MOVES:
             self._corrected.put(name, after)
 

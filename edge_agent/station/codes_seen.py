@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge_agent.catalogue import Catalogue
 from edge_agent.codes import PERSONAL_MASKED, WEDGE_SUSPECT, Classified, CodeProfile, classify, classify_epc
 from edge_agent.model import Scan, TagRead
 from edge_agent.records.flags import Flag
@@ -45,9 +46,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodsSeen:
-    """The goods that a code names: their code, and what else the code says of this piece of them."""
+    """The goods that a code names: their code and, from the catalogue, their name; and what else the code says of
+    this piece of them."""
 
     code: str
+    name: str | None = None
     lot: str | None = None
     serial: str | None = None
     expiry: str | None = None
@@ -88,11 +91,12 @@ def known(classified: Classified) -> dict[str, Any]:
     }
 
 
-def goods_of(seen: Seen) -> GoodsSeen | None:
+def goods_of(seen: Seen, catalogue: Catalogue) -> GoodsSeen | None:
     """The goods that a scan names; None where it names none.
 
-    A GTIN is written without leading zeros, so that the same goods have one code whatever symbol carries it; an
-    in-store label gives its item number. What is not known by its form is a code of the shop's own.
+    Where the catalogue has them they have its code and name. Else a GTIN is written without leading zeros, so that the
+    same goods have one code whatever symbol carries it; an in-store label gives its item number (PLU). What is not
+    known by its form is a code of the shop's own.
     """
     classified = seen.classified
     fields = classified.fields
@@ -102,8 +106,13 @@ def goods_of(seen: Seen) -> GoodsSeen | None:
     code = short_gtin(gtin) if gtin else fields.get("plu") or fields.get("code") or classified.raw.strip()
     if not code or (classified.code_class in ("gs1", "gs1-digital-link") and not gtin):
         return None
+    if gtin:
+        item = catalogue.by_gtin(gtin)
+    else:
+        item = catalogue.by_plu(code) if classified.code_class == "in-store" else catalogue.find(code)
     return GoodsSeen(
-        code=code,
+        code=item.code if item else code,
+        name=item.name if item else None,
         lot=fields.get("lot"),
         serial=fields.get("serial"),
         expiry=fields.get("17_date"),

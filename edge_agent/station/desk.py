@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from edge_agent.catalogue import Catalogue
 from edge_agent.clock import rfc3339
 from edge_agent.model import Command, Instant
 from edge_agent.records.bodies import Body, Environment, Loss, RecallHit, Stocktake
@@ -23,20 +24,28 @@ from edge_agent.station.weigh_cycle import Load, Phase
 Action = Callable[[Command, Arguments], Sequence[Draft]]
 """Carries out one command; raises `NotDone`."""
 
-_NOT_TAKEN_IN: Final = frozenset({"refused", "returned"})
 _PERMILLE: Final = 1000
 _FIELD: Final = re.compile(r"\$\.(\w+)")
 
 
-def carry_out(actions: Mapping[str, Action], command: Command) -> Outcome:
-    """Have a command carried out, or say why not."""
+def carry_out(actions: Mapping[str, Action], command: Command, catalogue: Catalogue) -> Outcome:
+    """Have a command carried out, or say why not.
+
+    Goods that it names by their PLU or article number, it names by the catalogue's code from here on, and by its name.
+    """
     action = actions.get(command.name)
     if action is None:
         return Outcome(refused=Refused(code="unknown-command"))
     try:
-        return Outcome(drafts=tuple(action(command, Arguments(command.arguments))))
+        return Outcome(drafts=tuple(action(command, Arguments(_by_code(command.arguments, catalogue)))))
     except NotDone as problem:
         return Outcome(drafts=problem.drafts, refused=Refused(code=problem.code))
+
+
+def _by_code(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str, Any]:
+    named = arguments.get("goods_code")
+    item = catalogue.find(named.strip()) if isinstance(named, str) else None
+    return arguments if item is None else {"goods_name": item.name, **arguments, "goods_code": item.code}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,18 +218,13 @@ class Desk:
 
     def recent_batches(self, goods: str, at: Instant) -> list[Account]:
         """The seller's batches of these goods that the market took in and that are not too old, stopped ones too."""
-        party = self.settings.party
-        found = self.books.batches.of(party or "", goods, now_ms=at.wall_ms, days=self.settings.batches.days)
-        return [account for account in found if account.review not in _NOT_TAKEN_IN]
+        days = self.settings.batches.days
+        return self.books.recent_batches(self.settings.party, goods, now_ms=at.wall_ms, days=days)
 
     def open_batches(self, goods: str, at: Instant) -> list[Account]:
-        """The batches that these goods can be taken from, oldest first.
-
-        A batch of which nothing is left by the books stands only for want of another: what is on the scale came
-        from somewhere.
-        """
-        free = [a for a in self.recent_batches(goods, at) if self.stop(at, batch=a.batch, goods=goods) is None]
-        return [account for account in free if account.has_left] or free[-1:]
+        """The batches that these goods can be taken from, oldest first; see `Books.open_batches`."""
+        days = self.settings.batches.days
+        return self.books.open_batches(self.settings.party, goods, now_ms=at.wall_ms, days=days)
 
     def account(self, arguments: Arguments, at: Instant) -> Account | None:
         """The batch that a command is about: the named one, else the only open one of the goods.

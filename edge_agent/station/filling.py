@@ -83,7 +83,7 @@ class FillingStation:
 
     def command(self, command: Command) -> Outcome:
         """`cylinder` tells what is known of it, `before` and `after` weigh it, `clear` lets it go."""
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._desk.books.catalogue)
 
     def _choose(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The cylinder by `code`, or facts of the one that was scanned. One that is not inspected is refused."""

@@ -64,7 +64,7 @@ class InspectionStation:
         """Take what a device said; a scan names the batch or the goods."""
         if isinstance(observation.event, Scan):
             seen = understand(observation.event, self._settings.role, self._settings.codes)
-            text, goods = seen.text.strip(), goods_of(seen)
+            text, goods = seen.text.strip(), goods_of(seen, self._books.catalogue)
             if "private_masked" not in seen.flags and self._books.batches.find(text) is not None:
                 self._about = {"batch": text}
             elif goods is not None:
@@ -75,7 +75,7 @@ class InspectionStation:
 
     def command(self, command: Command) -> Outcome:
         """`batch` and `item` fill in, `confirm` records; `dispose`, `stop` and `release`."""
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         """What is tested: `batch` or `goods_code`."""

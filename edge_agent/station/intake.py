@@ -94,7 +94,7 @@ class IntakeStation:
 
     def _scan(self, scan: Scan) -> None:
         seen = understand(scan, self._settings.role, self._settings.codes)
-        party, goods = party_of(seen), goods_of(seen)
+        party, goods = party_of(seen), goods_of(seen, self._books.catalogue)
         kind = seen.classified.code_class
         text = seen.text.strip()
         self._not_understood = None
@@ -106,14 +106,14 @@ class IntakeStation:
         elif kind == "url" and "private_masked" not in seen.flags and len(text) <= _LONGEST_LINK:
             self._put_voucher(Voucher(type="commitment", url=text))
         elif goods is not None:
-            told = {"goods_code": goods.code, "lot": goods.lot, "expiry": goods.expiry}
+            told = {"goods_code": goods.code, "goods_name": goods.name, "lot": goods.lot, "expiry": goods.expiry}
             self._form |= {name: value for name, value in told.items() if value is not None}
         else:
             self._not_understood = kind
 
     def command(self, command: Command) -> Outcome:
         """`set`, `voucher`, `import` fill in; `confirm` takes in; `review`, `entry`, `loss`, `stocktake` and others."""
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     def _set(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         """Fields of the form; those of an earlier `set` stay."""

@@ -128,14 +128,21 @@ class SaleStation:
 
     def _scan(self, scan: Scan) -> None:
         seen = understand(scan, self._settings.role or "goods", self._settings.codes)
-        goods, party = goods_of(seen), party_of(seen)
+        goods, party = goods_of(seen, self._books.catalogue), party_of(seen)
         self._not_goods = None
         if party is not None:
             self._buyer = party
         elif goods is not None:
             self._reported = None
+            item = self._books.catalogue.goods.get(goods.code)
             self._goods = Goods(
-                code=goods.code, lot=goods.lot, serial=goods.serial, expiry=goods.expiry, flags=goods.flags
+                code=goods.code,
+                name=goods.name,
+                price_per=item.price_per if item else "kg",
+                lot=goods.lot,
+                serial=goods.serial,
+                expiry=goods.expiry,
+                flags=goods.flags,
             )
         else:
             self._not_goods = seen.classified.code_class
@@ -144,7 +151,7 @@ class SaleStation:
         """`goods` and `batch` choose, `clear` forgets, `confirm` sells; `capture` sells a load that was there at the
         start; `ticket` and `settle` put lines together; `return`, `loss`, `stocktake`."""
         self._at = command.at
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     # --- choosing
 
@@ -154,7 +161,12 @@ class SaleStation:
         return ()
 
     def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
-        code, per = arguments.some(("code",)).get("code"), arguments.some(("price_per",)).get("price_per", "kg")
+        """Goods by their code, PLU or article number. `name`, `price_fen` and `price_per` are as the catalogue has
+        them where they are not given."""
+        told = arguments.some(("code", "price_per"))
+        code = told.get("code")
+        item = self._books.catalogue.find(code) if isinstance(code, str) else None
+        per = told.get("price_per", item.price_per if item else "kg")
         if not isinstance(code, str) or per not in ("kg", "500g", "each"):
             raise NotDone("bad-goods")
         try:
@@ -162,7 +174,8 @@ class SaleStation:
         except NotDone:
             raise NotDone("bad-price") from None
         self._reported = None
-        self._goods = Goods(code=code, name=arguments.text("name"), price_fen=price, price_per=per)
+        name = arguments.text("name") or (item.name if item else None)
+        self._goods = Goods(code=item.code if item else code, name=name, price_fen=price, price_per=per)
         return ()
 
     def _choose_batch(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
@@ -213,7 +226,7 @@ class SaleStation:
         if goods is None:
             raise NotDone("no-goods")
         quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
-        amounts = self._amounts(goods, quantity, pieces)
+        amounts = self._amounts(goods, quantity, pieces, self._desk.today(at))
         _round_down(amounts, arguments)
         source = self._source(goods, at, arguments.text("batch"), ask=ask)
         if source.stop is not None and self._settings.batches.stopped == "refuse":
@@ -229,6 +242,7 @@ class SaleStation:
             flags=tuple(dict.fromkeys(flags)),
             goods_code=goods.code,
             goods_name=goods.name or (source.account.goods_name if source.account else None),
+            relief=self._relief(goods.code),
             batch=source.batch,
             trace_code=trace_code,
             upstream_ticket=source.account.upstream if source.account else None,
@@ -264,12 +278,17 @@ class SaleStation:
             return ["no_upstream"]
         by_piece = goods.price_per == "each"
         if not source.account.would_be_over(
-            quantity.goods_mg, pieces if by_piece else 0, rules.tolerance(source.account.goods)
+            quantity.goods_mg, pieces if by_piece else 0, rules.tolerance(source.account.goods, self._books.catalogue)
         ):
             return []
         if rules.over_balance == "refuse":
             raise NotDone("over-balance")
         return ["over_balance"]
+
+    def _relief(self, code: str) -> bool | None:
+        """Whether the catalogue marks these goods; None where it does not have them."""
+        item = self._books.catalogue.goods.get(code)
+        return None if item is None else item.relief
 
     def _report(self, source: _Source, goods: Goods, at: Instant, command: Command | None) -> Sequence[Draft]:
         """The record that stopped goods turned up: once for the goods on the counter, however often it is tried."""
@@ -279,31 +298,41 @@ class SaleStation:
         self._reported = stop.id
         return (self._desk.hit(stop, at, command, batch=source.batch, goods=goods.code, sold=None),)
 
-    def _amounts(self, goods: Goods, quantity: Quantity, qty: int) -> dict[str, Any]:
+    def _quote(self, goods: Goods, usual: Quote | None, on_scale: str | None) -> Quote | None:
+        """The price: what the operator said, else the scale's own, else the catalogue's.
+
+        A scale that shows a price of zero was given none.
+        """
+        if goods.price_fen is not None:
+            return Quote(goods.price_fen, goods.price_per)
+        shown = _fen(on_scale, _MOST_PRICE)
+        if shown is not None and (shown or usual is None):
+            return Quote(shown, goods.price_per)
+        alike = usual is not None and (usual.price_per == "each") == (goods.price_per == "each")
+        return usual if alike else None
+
+    def _amounts(self, goods: Goods, quantity: Quantity, qty: int, day: str) -> dict[str, Any]:
         """Price and amount of a line. The scale's own amount is the amount; ours is the check, or its stand-in.
 
         The scale's amount is for all that lies on it, so where goods were added to others, or crates or deductions
         subtracted, it says nothing.
         """
         reading = quantity.platter.reading if quantity.platter is not None else None
-        price = goods.price_fen
-        if price is None and reading is not None:
-            price = _fen(reading.unit_price, _MOST_PRICE)
-        quote = None if price is None else Quote(price, goods.price_per)
+        usual = self._books.catalogue.price(goods.code, day, self._settings.party)
+        quote = self._quote(goods, usual, None if reading is None else reading.unit_price)
         mass = None if quantity.net_mg is None else quantity.goods_mg
         ours = None if quote is None else line_amount(quote, paid_mg=mass, qty=qty)
         theirs = _fen(reading.amount, MOST_AMOUNT) if reading is not None and quantity.own_amount else None
         flags: list[Flag] = []
         if theirs is not None and ours is not None and theirs != ours:
             flags.append("amount_mismatch")
-        usual = self._settings.catalogue.get(goods.code)
         if quote is not None and usual is not None and price_suspect(quote, usual):
             flags.append("price_suspect")
         amount = theirs if theirs is not None else ours
         source = None if amount is None else ("agent" if theirs is None else "device")
         return {
-            "price_fen": price,
-            "price_per": None if price is None else goods.price_per,
+            "price_fen": None if quote is None else quote.price_fen,
+            "price_per": None if quote is None else quote.price_per,
             "amount_raw_fen": amount,
             "amount_fen": None if amount is None else round_off(amount, self._settings.round_off),
             "amount_source": source,

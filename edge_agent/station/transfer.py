@@ -82,7 +82,7 @@ class TransferStation:
         return ()
 
     def _scan(self, seen: Seen) -> None:
-        text, goods = seen.text.strip(), goods_of(seen)
+        text, goods = seen.text.strip(), goods_of(seen, self._books.catalogue)
         if "private_masked" in seen.flags or not text:
             return
         self._note(text)
@@ -100,7 +100,7 @@ class TransferStation:
 
     def command(self, command: Command) -> Outcome:
         """`set` tells papers and goods, `confirm` and `pass` weigh, `clear` forgets all."""
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     def _set(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         told = arguments.only((*_PAPERS, *_GOODS), "field")

@@ -64,7 +64,7 @@ class TransformStation:
         """Take what a device said; a scan names the batch or the goods of the next part."""
         if isinstance(observation.event, Scan):
             seen = understand(observation.event, self._settings.role, self._settings.codes)
-            text, goods = seen.text.strip(), goods_of(seen)
+            text, goods = seen.text.strip(), goods_of(seen, self._books.catalogue)
             if "private_masked" not in seen.flags and self._books.batches.find(text) is not None:
                 self._scanned = {"batch": text}
             elif goods is not None:
@@ -75,7 +75,7 @@ class TransformStation:
 
     def command(self, command: Command) -> Outcome:
         """`input`, `output`, `finish`, `clear`."""
-        return carry_out(self._actions, command)
+        return carry_out(self._actions, command, self._books.catalogue)
 
     def _put_in(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """A share of a batch goes in: `batch` or `goods_code`, and how much, as typed or weighed."""

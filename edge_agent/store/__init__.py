@@ -1,5 +1,6 @@
 """The store: records on one hash chain in one SQLite file, durable before anyone is told that they are saved."""
 
+from edge_agent.store.catalogues import CatalogueVersion
 from edge_agent.store.errors import (
     CommitFailed,
     KeyForbidden,
@@ -24,6 +25,7 @@ from edge_agent.store.verification import Verification
 __all__ = [
     "PLATFORM",
     "RESUMED",
+    "CatalogueVersion",
     "CommitFailed",
     "Counts",
     "Head",

@@ -267,8 +267,10 @@ class DayRoots:
     """
 
     STEP: Final = 2_000
-    _BEHIND: Final = 1_000  # records that are worth a transaction of their own
+    BEHIND = 1_000
+    """Records that are worth a transaction of their own."""
     _LOOK_EVERY: Final = 1.0
+    _READ_EVERY: Final = 600.0
     _META: Final = "days"
 
     def __init__(
@@ -287,6 +289,7 @@ class DayRoots:
         self._hurry = hurry
         self._step = step
         self._next_look = 0.0
+        self._next_read = clock.monotonic() + self._READ_EVERY
         self._read_to, self._days = self._load(connection, anchor, reached)
         self._saved = self._read_to, self._days.state()
 
@@ -313,7 +316,7 @@ class DayRoots:
     def waiting(self) -> bool:
         """Whether there is enough to read, or a day is over."""
         head = self._head().sequence
-        if head - self.passed >= self._BEHIND or self.urgent():
+        if head - self.passed >= self.BEHIND or self.urgent():
             return True
         now = clock.monotonic()
         if now < self._next_look:
@@ -325,7 +328,7 @@ class DayRoots:
 
     def _over(self, head: int) -> bool:
         """Whether the day under way has ended: by the clock, or by a record of a later date."""
-        if self._read_to < head and not self._days.day:
+        if self._read_to < head and (not self._days.day or clock.monotonic() >= self._next_read):
             return True
         at = clock.now()
         today = clock.rfc3339(at.wall_ms, self._attestor.zone)[:10]
@@ -339,7 +342,8 @@ class DayRoots:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Read on by one step, and write down what follows."""
-        self._next_look = clock.monotonic() + self._LOOK_EVERY
+        now = clock.monotonic()
+        self._next_look, self._next_read = now + self._LOOK_EVERY, now + self._READ_EVERY
         head = self._head().sequence
         rows: list[tuple[int, bytes]] = connection.execute(
             "SELECT sequence, body FROM records WHERE sequence > ? ORDER BY sequence LIMIT ?",

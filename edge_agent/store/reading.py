@@ -15,11 +15,13 @@ import orjson
 
 from edge_agent.records.envelope import GENESIS_HASH
 from edge_agent.store import schema
+from edge_agent.store.catalogues import CatalogueVersion
 from edge_agent.store.errors import Damaged, StoreClosed, StoreUnusable
 from edge_agent.store.ranges import Ranges
 from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged, SigningKey
 
 _NEAR: Final = 12_000  # ids are drawn before the queue, so they lie at most a queue and a group out of order
+_STEP: Final = 5_000  # sequences looked through at a time where all that is found is handed on
 _FAR: Final = 50_000  # sequences looked through at a time where the order of ids does not help
 
 
@@ -190,6 +192,20 @@ class Reader:
         row = self._one("SELECT value FROM notes WHERE key = ?", key)
         return None if row is None else str(row[0])
 
+    def catalogue(self, kind: str, version: int | None = None) -> CatalogueVersion | None:
+        """A version of the catalogue's goods, parties or prices, the newest for None; None where there is none."""
+        row = (
+            self._one(f"{CATALOGUE} WHERE kind = ? ORDER BY version DESC LIMIT 1", kind)
+            if version is None
+            else (self._one(f"{CATALOGUE} WHERE kind = ? AND version = ?", kind, version))
+        )
+        return None if row is None else CatalogueVersion._make(row)
+
+    def catalogue_versions(self) -> list[CatalogueVersion]:
+        """Every version that is kept, without their bodies; newest first."""
+        query = "SELECT kind, version, time_ms, source, rows, sha256, x'' FROM catalogue ORDER BY kind, version DESC"
+        return list(map(CatalogueVersion._make, self._all(query)))
+
     def counts(self, target: str) -> Counts:
         """How the records stand towards a target, as far as it is on disk."""
         with self._connection() as connection:
@@ -273,6 +289,18 @@ class Reader:
             )
         return found
 
+    def holding(self, text: bytes, *, last: int) -> Iterator[Row]:
+        """The records up to a sequence whose bytes hold a text, in order. Everything is looked through, in steps."""
+        for first in range(self.anchor().sequence + 1, last + 1, _STEP):
+            yield from map(
+                Row._make,
+                self._all(
+                    "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
+                    " ORDER BY sequence",
+                    *(first, min(first + _STEP - 1, last), text),
+                ),
+            )
+
     def _search(self, wanted: str, low: int, high: int) -> int:
         while low < high:
             middle = (low + high) // 2
@@ -293,6 +321,7 @@ class Reader:
 
 SALVAGED_LEFT: Final = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'salvaged_left'), 0)"
 """How many salvaged records have no verdict. The number is kept: to count a million rows takes seconds."""
+CATALOGUE: Final = "SELECT kind, version, time_ms, source, rows, sha256, body FROM catalogue"
 LAST_ROW: Final = "SELECT sequence, body FROM records ORDER BY sequence DESC LIMIT 1"
 
 

@@ -15,8 +15,10 @@ WAL_PAGES: Final = 1_000
 _WAL_BYTES: Final = 16 << 20
 _FULL: Final = 2
 OURS: Final = frozenset(
-    {"_sqlite_migrations", "records", "outbox", "outbox_ranges", "quarantine", "salvaged", "meta", "notes"}
-    | {"statements", "signing_keys"}
+    {
+        *("_sqlite_migrations", "records", "outbox", "outbox_ranges", "quarantine", "salvaged", "meta", "notes"),
+        *("catalogue", "statements", "signing_keys"),
+    }
 )
 """A file with one of these tables is a store; one with other tables only is not."""
 

@@ -20,6 +20,7 @@ from edge_agent.records.bodies import Chain, clock_facts
 from edge_agent.records.envelope import CHAIN_TYPE, Draft, draft
 from edge_agent.store import damage, proof, schema, succession
 from edge_agent.store.attestor import Attestor, DayRoots
+from edge_agent.store.catalogues import Catalogues, CatalogueVersion
 from edge_agent.store.committer import Committer, Listener
 from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
 from edge_agent.store.lock import Lock
@@ -65,6 +66,7 @@ class Store:
         self._reader = Reader(path, busy_timeout=limits.busy_timeout)
         self._guard = threading.Lock()
         self._notes = Notes(connection)
+        self._catalogues = Catalogues(connection, damage.aside_files(path))
         row = connection.execute(LAST_ROW).fetchone()
         event = None if row is None else damage.event_of(row[1])
         head = head_of(row)
@@ -105,7 +107,7 @@ class Store:
             head=head,
             limits=limits,
             space=self._retention,
-            riders=[self._notes, self.attestor, *self._outboxes.values()],
+            riders=[self._notes, self._catalogues, self.attestor, *self._outboxes.values()],
             chores=[self._days, self._retention, self.salvaged],
             pulse=pulse,
         )
@@ -298,6 +300,16 @@ class Store:
     def set_note(self, key: str, value: str) -> None:
         """Remember a fact; on disk with the next commit or at the latest a second later."""
         self._notes.set(key, value)
+
+    def newest_catalogue(self, kind: str) -> CatalogueVersion | None:
+        """The newest version of the catalogue's goods, parties or prices; None where there never was one."""
+        return self._catalogues.newest(kind)
+
+    def keep_catalogue(
+        self, kind: str, body: bytes, *, rows: int, source: str, at: Instant, timeout: float = 20.0
+    ) -> CatalogueVersion:
+        """Keep a new version; returns after its COMMIT. Raises `CommitFailed` where that takes too long."""
+        return self._catalogues.put(kind, body, rows=rows, source=source, at=at, timeout=timeout)
 
     def outbox(self, target: str = PLATFORM) -> Outbox:
         """The outbox of a target; made where it is new."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import subprocess
 import sys
@@ -133,19 +131,6 @@ def test_records_tail_show_and_export(filled: Path, capsysbinary: pytest.Capture
     lines = out(capsysbinary).splitlines()
     assert len(lines) == 31
     assert orjson.loads(lines[0])["type"] == "trace.chain.v1"
-
-
-def test_csv_opens_in_a_spreadsheet_and_runs_nothing_there(filled: Path) -> None:
-    target = filled.parent / "records.csv"
-    assert run(["records", "export", "--config", str(filled), "--format", "csv", "--to", str(target)]) == 0
-    data = target.read_bytes()
-    assert data.startswith(b"\xef\xbb\xbf")
-    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
-    assert len(rows) == 31
-    assert rows[1]["text"].startswith("'=cmd")
-    assert rows[1]["goods_code"] == "'69010282251680123456"
-    assert rows[1]["indication"] == "1.500"
-    assert run(["records", "export", "--config", str(filled), "--to", str(target)]) == 73
 
 
 def test_buffer_status_without_an_agent(filled: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

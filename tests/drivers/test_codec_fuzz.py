@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Send
+from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Printer, Send
 
 MOST_HELD = 9_000
 SLOWEST = 0.1
@@ -116,6 +116,8 @@ class Patient:
         deadline = self._codec.deadline
         if deadline is not None and deadline <= self._now:
             self._watch(lambda: self._codec.tick(self._now))
+        if isinstance(self._codec, Printer) and pause:
+            self._codec.ask(self._now)  # a printer's answer counts only where it was asked
         self._held += chunk
         self._watch(lambda: self._codec.feed(chunk, self._now))
         assert len(self._held) <= MOST_HELD, f"{len(self._held)} bytes are held back"
@@ -173,7 +175,7 @@ def fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds:
     growth = resident() - memory
     assert growth <= MOST_GROWTH, f"{growth} bytes more than after the first tenth"
     assert said["Rejected"] > 0, "nothing was refused: the stream is too kind"
-    assert said["Reading"] + said["Scan"] > 0, "nothing was read: the stream is too hostile to reach far"
+    assert said.total() > said["Rejected"], "nothing was read: the stream is too hostile to reach far"
     return fed
 
 

@@ -8,12 +8,18 @@ voids, 2 returns; the box is restarted at noon. The test keeps its own account o
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import random
 import sqlite3
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from importlib import resources
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -22,6 +28,9 @@ from real_broker import Mosquitto
 
 from edge_agent.board import Board
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.exports import epcis, national, table
+from edge_agent.exports.national import Place, profile_of
+from edge_agent.exports.standings import Corrections
 from edge_agent.health import Health
 from edge_agent.model import Command, Instant, Observation, Reading
 from edge_agent.records import corrections
@@ -37,6 +46,8 @@ from edge_agent.uplink import Identity, LinkSettings, Relay
 from hwsim.city import City
 
 ZONE = ZoneInfo("Asia/Shanghai")
+PROFILE = resources.files("edge_agent.exports") / "profiles" / "meat-vegetables.toml"
+OPENING = ("receiving", "storing")  # how a batch comes in
 SOURCE = "/market-1/gw-1"
 OPENS_MS = 1_795_384_800_000  # 2026-11-23 06:00 in Shanghai
 SALES = 400
@@ -358,10 +369,106 @@ def check(market: Market, events: list[dict[str, Any]]) -> None:
         assert balances(books) == expected  # on the box, after its restart
     assert expected[market.batches["stall-1"]] == (5 * KG, 0)
 
+    check_exports(market, events)
+
     before = GENESIS_HASH
     for number, event in enumerate(events, 1):
         assert (int(event["sequence"]), event["prevhash"], event["hash"]) == (number, before, hash_of(event))
         before = event["hash"]
+
+
+def exports(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each export of a day, read back."""
+
+    def read(sequence: int) -> dict[str, Any]:
+        return events[sequence - 1]
+
+    found = Corrections.among(events, read)
+    csv_bytes = b"".join(table.document(events, corrections=found, language="zh"))
+    epcis_bytes = b"".join(
+        epcis.document(events, created="2026-11-23", corrections=found, read=read, selected=lambda _: True)
+    )
+    profile = profile_of(tomllib.loads(PROFILE.read_text(encoding="utf-8")), "profile")
+    place = Place(site="market-1", node_type="wet-market", market_id="370602001", market_name="城北市场")
+    xml_bytes = b"".join(
+        national.document(events, profile=profile, place=place, corrections=found, created="2026-11-23")
+    )
+    return {
+        "csv": list(csv.DictReader(io.StringIO(csv_bytes.decode("utf-8-sig"), newline=""))),
+        "epcis": orjson.loads(epcis_bytes)["epcisBody"]["eventList"],
+        "xml": [(e.tag, {c.tag: c.text or "" for c in e}) for e in ElementTree.fromstring(xml_bytes)],
+    }
+
+
+def comparable_exports(events: list[dict[str, Any]]) -> Any:
+    """The exports of a day without what no two days have in common: ids, hashes, the name of the chain."""
+    out = exports(events)
+    for row in out["csv"]:
+        del row["校验值"]
+    for event in out["epcis"]:
+        del event["eventID"], event["trace:recordHash"]
+    out["csv"], out["epcis"] = out["csv"][1:], out["epcis"][1:]  # the chain began when the test did
+    text = orjson.dumps(out)
+    for event in events:
+        text = text.replace(event["id"].encode(), b"record " + event["sequence"].encode())
+    return orjson.loads(text.replace(events[0]["chain"].encode(), b"chain"))
+
+
+def milligrams(text: str) -> int:
+    return int(Decimal(text or 0) * KG)
+
+
+def check_exports(market: Market, events: list[dict[str, Any]]) -> None:
+    """Counts, sums, links, voids and returns of a day in each of its exports, against the test's own account."""
+    out = exports(events)
+    sales = [sale for sale in market.sales if sale["data"]["batch"]]
+    taken_in = {"stall-1": 400 * KG, "stall-2": 300 * KG, "stall-3": 1_200, "stall-4": 200, "stall-5": 400 * KG}
+    moved = {"stall-1": taken_in["stall-1"] - market.account["stall-1"] - sum_sold(out["csv"], "stall-1")}
+    assert moved["stall-1"] > 0  # what went to the canteen, by the transfer
+    transfer = next(row for row in out["csv"] if row["移入方"] == "社区食堂")
+    assert milligrams(transfer["净重(千克)"]) == moved["stall-1"]
+    for stall, came in taken_in.items():
+        assert came - sum_sold(out["csv"], stall) - moved.get(stall, 0) == market.account[stall], stall
+    assert Counter(row["状态"] for row in out["csv"]) == {
+        "有效": len(events) - 8,
+        "已作废": 6,
+        "有退货": 2,
+    }
+
+    steps = Counter(event.get("bizStep") for event in out["epcis"])
+    assert len(out["epcis"]) == len(events)
+    herbs = sum(sale["data"]["goods_code"] == "herbs" for sale in market.sales)
+    assert steps["retail_selling"] == SALES + 6  # each void repeats its sale
+    declared = [event for event in out["epcis"] if "errorDeclaration" in event]
+    assert len(declared) == 6
+    assert {event["eventID"] for event in declared} <= {
+        e["eventID"] for e in out["epcis"] if "errorDeclaration" not in e
+    }
+    opened = {each["epcClass"] for e in out["epcis"] if e.get("bizStep") in OPENING for each in e["quantityList"]}
+    sold = [e for e in out["epcis"] if e.get("bizStep") == "retail_selling" and e not in declared]
+    linked = [e for e in sold if e["quantityList"][0]["epcClass"] in opened]
+    assert (len(linked), len(sold) - len(linked)) == (len(sales), herbs)
+
+    tags = Counter(tag for tag, _ in out["xml"])
+    whole = sum(row["状态"] == "有退货" and row["计入件数"] == "0" for row in out["csv"])
+    assert tags == {
+        "retail_market_in_info_base": 4,
+        "retail_market_in_info_detail": 4,
+        "retail_market_tran_info_summ": SALES - 6 - whole,
+        "withdrawn": 6 + whole,
+        "detection_info": 2,
+    }
+    weights = sum(milligrams(c["weight"]) for tag, c in out["xml"] if tag == "retail_market_tran_info_summ")
+    assert weights == sum(milligrams(row["计入重量(千克)"]) for row in out["csv"])
+    assert len({c["sale_tran_id"] for tag, c in out["xml"] if "sale_tran_id" in c}) == SALES
+
+
+def sum_sold(rows: list[dict[str, str]], stall: str) -> int:
+    """What of the sales of a stall's batch still stands, by the columns that may be added up."""
+    mine = [row for row in rows if row["工位"] == stall and row["类型"] == "销售" and row["批次"]]
+    if GOODS[stall][3] == "each":
+        return sum(int(row["计入件数"] or 0) for row in mine)
+    return sum(milligrams(row["计入重量(千克)"]) for row in mine)
 
 
 def test_a_day_in_a_market_gives_the_same_platform_state_online_and_offline(tmp_path: Path, broker: Mosquitto) -> None:
@@ -370,5 +477,6 @@ def test_a_day_in_a_market_gives_the_same_platform_state_online_and_offline(tmp_
         market, events = a_day(tmp_path / name, broker, offline=name == "offline")
         check(market, events)
         market.stop()
-        days.append(comparable(events))
-    assert days[0] == days[1]
+        days.append((comparable(events), comparable_exports(events)))
+    assert days[0][0] == days[1][0]
+    assert days[0][1] == days[1][1]

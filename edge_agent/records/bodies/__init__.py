@@ -13,7 +13,17 @@ from edge_agent.records.bodies.base import Body, CapturedBy, Clock, Weighed, clo
 from edge_agent.records.bodies.chain import Amend, Chain, Gap, Purge, Void
 from edge_agent.records.bodies.intake import Entry, Import, Intake, IntakeReview, Voucher
 from edge_agent.records.bodies.movement import Environment, Filling, Part, Transfer, Transform
-from edge_agent.records.bodies.place import ClockOffset, Complaint, DeviceState, Figure, Kpi, Party, Patrol, Shift
+from edge_agent.records.bodies.place import (
+    ClockOffset,
+    CommissioningStep,
+    Complaint,
+    DeviceState,
+    Figure,
+    Kpi,
+    Party,
+    Patrol,
+    Shift,
+)
 from edge_agent.records.bodies.quality import (
     Confirmation,
     Disposal,
@@ -50,6 +60,7 @@ __all__ = [
     "Chain",
     "Clock",
     "ClockOffset",
+    "CommissioningStep",
     "Complaint",
     "Confirmation",
     "DeviceState",

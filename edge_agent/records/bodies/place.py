@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from edge_agent.records.bodies.base import Body
 from edge_agent.records.bodies.terms import (
     GBT_38156,
     MARKETS,
+    OIML,
     CardDigest,
     Code,
     Day,
     DocumentNo,
     Fen,
+    Milligrams,
     Milliseconds,
     Moment,
     PartyCode,
@@ -27,6 +29,8 @@ from edge_agent.records.bodies.terms import (
     Words,
 )
 from edge_agent.records.shape import Form, Needs, Says
+
+LEGAL: Final = "labels that the law wants on a scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,17 @@ class Party(Body):
     position: Position | None = None
     card_digest: CardDigest | None = None
     state: Annotated[Literal["active", "suspended", "left"], Says("whether it may trade here")] = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissioningStep:
+    """One comparison of what the agent reads with what a person reads on the scale's own display."""
+
+    step: Annotated[Literal["empty", "mass", "tare", "overload", "removal"], Says("what lay on the scale")]
+    shown: Annotated[Words | None, Says("what the person read on the display")] = None
+    read: Annotated[Words | None, Says("what the agent read, with its unit")] = None
+    result: Annotated[Literal["good", "bad", "skipped"], Says("whether they are the same")]
+    finding: Annotated[Words | None, Says("what is wrong, as a word: unit, decimal, reversed …")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +97,20 @@ class DeviceState(Body):
     seal_ok: Annotated[bool | None, Says("whether the seal is whole")] = None
     replaced_by: Annotated[Code | None, Says("device that took its place")] = None
     document_no: DocumentNo | None = None
+    firmware: Annotated[Words | None, Says("version of its program, as it tells or its plate says")] = None
+    approval_no: Annotated[Code | None, Says("number of the type approval (型式批准)", LEGAL)] = None
+    accuracy_class: Annotated[Literal["I", "II", "III", "IIII"] | None, Says("accuracy class", OIML)] = None
+    max_mg: Annotated[Milligrams | None, Says("maximum capacity (Max)", OIML)] = None
+    min_mg: Annotated[Milligrams | None, Says("minimum capacity (Min)", OIML)] = None
+    e_mg: Annotated[Milligrams | None, Says("verification interval (e)", OIML)] = None
+    compulsory: Annotated[bool | None, Says("whether its verification is compulsory; null: it is, for a scale")] = None
+    purchased: Annotated[Day | None, Says("day of purchase")] = None
+    warranty_until: Annotated[Day | None, Says("last day of the warranty")] = None
+    setup: Annotated[Words | None, Says("driver, unit and options with which it was commissioned")] = None
+    commissioning: Annotated[
+        Literal["passed", "failed"] | None, Says("what commissioning found; null: this event is about something else")
+    ] = None
+    steps: Annotated[tuple[CommissioningStep, ...], Says("what commissioning compared, step by step")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,9 @@ GoodsCode = Annotated[
     Says("code of the goods: the city's goods code, a GTIN without leading zeros, or the shop's own", MARKETS),
 ]
 GoodsName = Annotated[Words, Says("name of the goods", MARKETS)]
+Relief = Annotated[
+    bool, Says("whether the catalogue marks them as goods of a place that is helped by their sale (帮扶产品)")
+]
 Batch = Annotated[Code, Says("number of the batch, as the intake gave it", MARKETS)]
 TraceCode = Annotated[Code, Says("trace code of the line (追溯码): in meat and vegetable cities 20 digits", MARKETS)]
 PartyCode = Annotated[Code, Says("code of a market participant: in meat and vegetable cities 13 digits", MARKETS)]

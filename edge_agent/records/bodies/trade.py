@@ -29,6 +29,7 @@ from edge_agent.records.bodies.terms import (
     Quantity,
     Reason,
     RecordId,
+    Relief,
     Sequence,
     TicketNo,
     TraceCode,
@@ -64,6 +65,7 @@ class Sale(Weighed):
 
     goods_code: GoodsCode | None = None
     goods_name: GoodsName | None = None
+    relief: Relief | None = None
     batch: Annotated[Batch | None, Says("the seller's batch that the goods were taken from", MARKETS)] = None
     lot: Annotated[Code | None, Says("the maker's lot, as the code on the pack tells it", "GS1 AI 10")] = None
     serial: Annotated[Code | None, Says("serial number, as the code on the pack tells it", "GS1 AI 21")] = None

@@ -11,6 +11,7 @@ from edge_agent.model import Instant, Refusal
 from edge_agent.records.envelope import draft
 from edge_agent.store import Store
 
+GOODS = '[{"code":"01210101","name":"大白菜","plu":"12"}]'.encode()
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -23,6 +24,9 @@ def main(path: Path) -> None:
     refusals = [Refusal(sequence=n, id=str(n), code="E1", reason="不合格", retryable=False) for n in (6, 9)]
     store.outbox().settle([(1, 5), (8, 8)], refusals, at)
     store.set_note("mqtt.version", "5")
+    store.keep_catalogue("goods", GOODS, rows=1, source="goods.csv", at=at)
+    checkpoint = store.checkpoint()
+    assert checkpoint is not None
     counts = store.outbox().counts()
     facts = {
         "chain": store.chain,
@@ -30,9 +34,12 @@ def main(path: Path) -> None:
         "hash": store.head.hash,
         "counts": [counts.kept, counts.delivered, counts.rejected, counts.pending],
         "quarantine": [6, 9],
+        "checkpoint": checkpoint.decode(),
+        "key": str(store.attestor.signer.public),
+        "catalogue": {"goods": [1, GOODS.decode()]},
     }
     store.stop()
-    for suffix in (".lock", ".reserve"):
+    for suffix in (".lock", ".reserve", ".key"):
         path.with_name(path.name + suffix).unlink()
     path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 

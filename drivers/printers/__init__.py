@@ -1,0 +1,1 @@
+"""Printers of receipts and labels: one module each, exporting `SPEC`. A new module is found by itself."""

@@ -1,0 +1,81 @@
+"""`devices probe` on real ports: what it prints works as configuration, and it writes only when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from edge_agent.agent import prepare
+from edge_agent.cli.app import run
+from hwsim.device import Device
+from hwsim.instruments import DIALECTS, Scale
+from hwsim.load import Platter, ScaleSettings, weighings
+from hwsim.ports import open_port
+
+
+@pytest.fixture
+def plugged() -> Iterator[Callable[..., Device]]:
+    made: list[Device] = []
+
+    def make(dialect: str, port: str = "pty") -> Device:
+        script = weighings([1_235_000, 2_340_000], every=1.0, hold=0.7)
+        scale = Scale(DIALECTS[dialect], Platter(ScaleSettings()), script=script)
+        made.append(Device(scale, open_port(port)).start())
+        return made[-1]
+
+    yield make
+    for device in made:
+        device.stop()
+
+
+def probed(capsysbinary: pytest.CaptureFixture[bytes], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = run(["devices", "probe", *arguments, "--output", "json"])
+    return code, orjson.loads(capsysbinary.readouterr().out)
+
+
+@pytest.mark.parametrize("port", ["pty", "tcp:0"])
+def test_what_it_prints_is_a_configuration_and_nothing_was_written(
+    port: str, plugged: Callable[..., Device], tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    device = plugged("st-gs", port)
+    code, found = probed(capsysbinary, device.port.name, "--seconds", "2")
+    assert (code, found["fits"][0]["driver"], found["fits"][0]["rejected"]) == (0, "st-gs", {})
+    assert device.report["bytes_received"] == 0
+    config = tmp_path / "agent.toml"
+    config.write_text('[gateway]\nid = "b"\nsite = "s"\n' + found["device"])
+    read, _ = prepare(config)
+    assert (read.device[0].driver, read.device[0].port) == ("st-gs", device.port.name)
+
+
+def test_an_instrument_that_must_be_asked_is_found_with_active_only(
+    plugged: Callable[..., Device], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    device = plugged("cas-poll")
+    code, found = probed(capsysbinary, device.port.name, "--seconds", "1")
+    assert (code, found["fits"], found["warnings"][0]["warning"]) == (1, [], "silent")
+    assert device.report["bytes_received"] == 0
+    code, found = probed(capsysbinary, device.port.name, "--seconds", "0.5", "--active")
+    assert (code, found["fits"][0]["driver"], found["fits"][0]["checksummed"]) == (0, "cas-poll", True)
+    assert device.report["bytes_received"] > 0
+
+
+def test_both_languages_and_the_table(
+    plugged: Callable[..., Device], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    name = plugged("xk3190-continuous").port.name
+    for language, words in (("zh", ("驱动", "请照秤面填写")), ("en", ("driver", "write what the display shows"))):
+        assert run(["--lang", language, "devices", "probe", name, "--seconds", "1.5"]) == 0
+        printed = capsysbinary.readouterr().out.decode()
+        assert "xk3190-continuous" in printed
+        assert all(word in printed for word in words), printed
+
+
+@pytest.mark.parametrize(
+    ("port", "code"), [("serial:/dev/does-not-exist", 69), ("nonsense", 2), ("smoke:signal", 2), ("tcp:x", 2)]
+)
+def test_ports_that_cannot_be_are_told(port: str, code: int) -> None:
+    assert run(["devices", "probe", port, "--seconds", "0.2"]) == code
