@@ -1,7 +1,7 @@
 """The key that signs what the store says of itself: where it lies, how it is made, that it is never replaced unseen.
 
 It comes from systemd's credentials where the unit hands one over (`LoadCredential=trace-proof-key:…`), else from
-`{store}.key`, which is made at the first start: mode 0600, written beside its place, synced, and put there in one step.
+`NAME-signing.key` beside the store, which is made at the first start: mode 0600, written beside its place, synced, and put there in one step.
 A key that is there and cannot be used ends the start. The store remembers by which keys it was signed; with another
 one than the last of them records are kept, and nothing is signed until a person has said that this is right.
 """
@@ -37,8 +37,8 @@ class KeyFile:
 
 
 def key_path(store: Path) -> Path:
-    """The key file beside a store."""
-    return store.with_name(store.name + ".key")
+    """The key file beside a store. Its name is not that of the store's own files, which are copied and moved about."""
+    return store.with_name(f"{store.stem}-signing.key")
 
 
 def credential_path() -> Path | None:
@@ -110,7 +110,7 @@ def promote(store: Path, expected: str) -> Signer | None:
 
 
 def _next_path(store: Path) -> Path:
-    return store.with_name(store.name + ".key-next")
+    return store.with_name(f"{store.stem}-signing.key-next")
 
 
 def _write(path: Path, signer: Signer) -> None:

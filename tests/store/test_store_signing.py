@@ -110,7 +110,7 @@ def test_a_key_that_cannot_be_read_ends_the_start(
 
 
 def test_a_directory_that_takes_no_key_is_told(path: Path, open_store: OpenStore) -> None:
-    key_path(path).with_name(path.name + ".key.tmp").mkdir(parents=True)
+    key_path(path).with_name(key_path(path).name + ".tmp").mkdir(parents=True)
     with pytest.raises(StoreUnusable, match="cannot be written"):
         open_store()
 

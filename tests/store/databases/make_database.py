@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.model import Instant, Refusal
 from edge_agent.records.envelope import draft
-from edge_agent.store import Store
+from edge_agent.store import Store, key_path
 
 GOODS = '[{"code":"01210101","name":"大白菜","plu":"12"}]'.encode()
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -39,8 +39,9 @@ def main(path: Path) -> None:
         "catalogue": {"goods": [1, GOODS.decode()]},
     }
     store.stop()
-    for suffix in (".lock", ".reserve", ".key"):
+    for suffix in (".lock", ".reserve"):
         path.with_name(path.name + suffix).unlink()
+    key_path(path).unlink()
     path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
