@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 NODE := tests/node/node_modules
 SECONDS ?= 0
 PORT ?= 8080
+WORKERS ?= 2
 
 .PHONY: help setup setup-test demo test check bench soak docs deb lock clean
 
@@ -35,8 +36,8 @@ $(NODE)/.ready: tests/node/package-lock.json .ci/system-packages
 demo: setup ## simulated devices, an outage, everything delivered: SECONDS=20 stops by itself, PORT=8080 is the page
 	$(BIN)/edge-agent --log-level warning demo --seconds $(SECONDS) --port $(PORT)
 
-test: setup-test ## the whole test suite, real Mosquitto included
-	$(BIN)/pytest
+test: setup-test ## the whole test suite, real Mosquitto included; WORKERS=1 one test after the other
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: setup ## format, lint, types, import contracts, generated docs
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 
+from drivers.learning import learn
 from drivers.session import DeviceSession
 from drivers.tables import load_table
 from edge_agent.driver import Bundle, DriverSpec, TransportSpec
@@ -23,6 +24,7 @@ def bundle() -> Bundle:
         transports=tuple(sorted((s for s in specs if isinstance(s, TransportSpec)), key=lambda spec: spec.scheme)),
         session=DeviceSession,
         load_table=load_table,
+        learn=learn,
     )
 
 

@@ -5,6 +5,7 @@ Each function takes the covered bytes and returns the check as it stands in the 
 
 from __future__ import annotations
 
+import binascii
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -46,3 +47,29 @@ CHECKSUMS: Final[Mapping[str, Callable[[bytes], bytes]]] = MappingProxyType(
         "twos-complement-7": twos_complement_7,
     }
 )
+
+
+_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def crc16_ccitt(data: bytes) -> int:
+    """CRC of Gen2 tags (ISO 18000-63 annex F): polynomial 1021, begun with FFFF, inverted."""
+    return binascii.crc_hqx(data, 0xFFFF) ^ 0xFFFF
+
+
+def crc16_reflected(data: bytes) -> bytes:
+    """CRC with the reflected polynomial 8408, begun with FFFF, not inverted; low byte first as in the frame."""
+    crc = binascii.crc_hqx(data.translate(_REVERSED), 0xFFFF)
+    return bytes((_REVERSED[crc >> 8], _REVERSED[crc & 0xFF]))
+
+
+_AUGMENTED: Final = binascii.crc_hqx(b"\x00\x00", 0xFFFF)
+
+
+def crc16_augmented(data: bytes) -> bytes:
+    """CRC of ThingMagic: polynomial 1021 begun with FFFF, the bits of the message shifted in at the low end.
+
+    No zeros follow the message, so its last two bytes only go into the sum. High byte first; at least two bytes.
+    """
+    crc = binascii.crc_hqx(data[:-2], _AUGMENTED) ^ int.from_bytes(data[-2:], "big")
+    return crc.to_bytes(2, "big")

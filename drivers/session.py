@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from edge_agent.driver import Codec, CodecOutput, Send, Transport, TransportError
+from edge_agent.driver import Busy, Codec, CodecOutput, Disconnected, HangUp, Transport, TransportError
 from edge_agent.model import DeviceEvent
 
 Tap = Callable[[str, bytes, float], None]
@@ -67,19 +67,24 @@ class DeviceSession:
         self._transport.close()
         early, self._early = self._early, []
         outputs = self._codec.close(self._clock())
-        return early + [output for output in outputs if not isinstance(output, Send)]
+        return early + [output for output in outputs if isinstance(output, DeviceEvent)]
 
     def _due(self) -> Iterable[CodecOutput]:
         deadline, now = self._codec.deadline, self._clock()
         return self._codec.tick(now) if deadline is not None and deadline <= now else ()
 
     def _carry_out(self, outputs: Iterable[CodecOutput]) -> list[DeviceEvent]:
-        """Write what is to be sent and return the events; with events, a failed write is raised by the next read."""
+        """Write what is to be sent, return the events; what ends the session is then raised by the next read."""
         events: list[DeviceEvent] = []
         for output in outputs:
-            if not isinstance(output, Send):
+            if isinstance(output, DeviceEvent):
                 events.append(output)
-            elif self._failure is None:
+            elif self._failure is not None:
+                continue
+            elif isinstance(output, HangUp):
+                kind = Busy if output.busy else Disconnected
+                self._failure = kind(output.reason, retry_after=output.retry_after)
+            else:
                 self._write(output.data)
         if self._failure and not events:
             failure, self._failure = self._failure, None

@@ -107,13 +107,32 @@ def load_table(path: Path) -> DriverSpec:
         raise ValueError(f"{path}: {error}") from error
 
 
+def read_table(content: Mapping[str, Any]) -> DriverSpec:
+    """The driver of a table that has no vectors yet; raises ValueError naming the key that is wrong."""
+    top = _Table(content, "")
+    spec = _spec(top)
+    top.done()
+    return spec
+
+
 def _driver(top: _Table) -> DriverSpec:
+    spec = _spec(top)
+    vectors = top.tables("vectors")
+    top.done()
+    if not vectors:
+        raise top.problem("vectors", "is empty; at least one frame with what it says would be right")
+    for vector in vectors:
+        _verify(spec, vector)
+    return spec
+
+
+def _spec(top: _Table) -> DriverSpec:
     identity = top.take("id", str)
     if not _ID.fullmatch(identity):
         raise top.problem("id", f"{identity!r} is not possible; small letters, digits and hyphens would be right")
     stale_after = top.take("stale_after", (int, float), None)
     line = top.table("line", {})
-    spec = scale_driver(
+    return scale_driver(
         _dialect(top),
         id=identity,
         title=top.take("title", str),
@@ -123,13 +142,6 @@ def _driver(top: _Table) -> DriverSpec:
         line={key: str(line.take(key, (int, str))) for key in tuple(line._left)},
         stale_after=stale_after,
     )
-    vectors = top.tables("vectors")
-    top.done()
-    if not vectors:
-        raise top.problem("vectors", "is empty; at least one frame with what it says would be right")
-    for vector in vectors:
-        _verify(spec, vector)
-    return spec
 
 
 def _texts(table: _Table, key: str, default: Any = _REQUIRED) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge_agent.driver import Codec, CodecOutput, Send
+from edge_agent.driver import Codec, CodecOutput
 from edge_agent.model import DeviceEvent, Reading, Rejected, Scan, Status, TagRead
 
 
@@ -14,7 +14,7 @@ def play(codec: Codec, pieces: Iterable[bytes]) -> list[DeviceEvent]:
     for piece in pieces:
         outputs += codec.feed(piece, 0.0)
     outputs += codec.close(0.0)
-    return [output for output in outputs if not isinstance(output, Send)]
+    return [output for output in outputs if isinstance(output, DeviceEvent)]
 
 
 def describe(event: DeviceEvent) -> str:

@@ -9,45 +9,52 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import importlib.util
+import os
 import platform
+import re
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import structlog
 
-from edge_agent import clock
+from edge_agent import clock, logs
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
+from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
 from edge_agent.driver import Printer, Session
-from edge_agent.facade import CommandResult, Mark, RecentRecord
+from edge_agent.facade import CardListener, CommandResult, RecentRecord
+from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
 from edge_agent.ledger import fact_problems, setup_text
-from edge_agent.model import Command
+from edge_agent.lookups import StoreLookups
+from edge_agent.model import Command, Observation
 from edge_agent.printing import PrinterRunner
 from edge_agent.receipts import Issuer
 from edge_agent.records.corrections import Refused
+from edge_agent.records.envelope import Draft
 from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
+from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Settings, Share, make_station
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -57,7 +64,9 @@ from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, 
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
-_SHOWN_REFUSALS: Final = 1_000
+_SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
+_DUTY: Final = "duty/"
+_Part = TypeVar("_Part")
 
 
 def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry]:
@@ -69,7 +78,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
-    problems += _check_codes(config, str(path))
+    problems += _check_codes(config, str(path)) + _check_web(config, str(path))
     problems += _check_assets(config, str(path))
     if problems:
         raise ConfigError(problems)
@@ -116,6 +125,40 @@ def configured_devices(config: Config, registry: Registry) -> dict[str, Configur
     }
 
 
+def _check_web(config: Config, file: str) -> list[Problem]:
+    """What is wrong with the files that [web] names. The PIN file may be missing: the first start makes it."""
+    section = config.web
+    if section is None:
+        return []
+    from edge_agent.web.people import BadPeople, read_file
+
+    problems = []
+    if section.on_lan and section.pin_file is None:
+        what = f"{section.listen} can be reached from the network, and nobody would have to sign in"
+        hint = (
+            'with pin_file = "/etc/trace-edge-agent/pins.json" (the first start makes it), or listen = "127.0.0.1:8080"'
+        )
+        problems.append(Problem(file, "web.listen", what, hint))
+    if section.pin_file is not None:
+        path = Path(section.pin_file)
+        try:
+            if path.exists():
+                read_file(path)
+            elif not path.parent.is_dir():
+                hint = f"make the directory {path.parent}, owned by the agent's user"
+                problems.append(Problem(file, "web.pin_file", f"{path.parent} is no directory", hint))
+        except (OSError, BadPeople) as problem:
+            hint = "a file made by `edge-agent web pin set`, or none: the first start pairs a phone"
+            problems.append(Problem(file, "web.pin_file", str(problem), hint))
+    if not isinstance(section.tls, bool):
+        problems += [
+            Problem(file, f"web.tls.{name}", f"{text} cannot be read", "a PEM file that the agent's user may read")
+            for name, text in (("cert", section.tls.cert), ("key", section.tls.key))
+            if not os.access(text, os.R_OK)
+        ]
+    return problems
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -132,6 +175,11 @@ class Agent:
         self._cataloguer: Cataloguer | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
+        self._repeats: Repeats | None = None
+        self._clerk: Clerk | None = None
+        self._lookups: StoreLookups | None = None
+        self._duties: dict[str, Duty] = {}
+        self._card_listener: CardListener | None = None
         self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
@@ -159,6 +207,8 @@ class Agent:
             on_kept=kept_log,
         )
         self._store = store
+        self._repeats = Repeats(store)
+        self._clerk = Clerk(store, config.gateway.id, config.gateway.zone)
         self._corrector = Corrector(store, config.gateway.zone)
         self._registrar = Registrar(store, config.gateway.zone, configured_devices(config, self.registry))
         self._registrar.open()
@@ -171,6 +221,7 @@ class Agent:
         self._open_catalogue(store, bookkeeper)
         if config.uplink is not None:
             self._start_relay(store)
+        self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
         self._start_doors(store)
@@ -186,6 +237,7 @@ class Agent:
             info=self.info,
             pulse=self._health.part("relay", patience=60.0),
             witness=Witness(store, self._set_back),
+            told=lambda: self.board.tell("delivery", None),
         )
         relay.start()
         self._relay = relay
@@ -207,6 +259,15 @@ class Agent:
         self._bookkeeper = bookkeeper
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
+
+    def _start_figures(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        zone = self.config.gateway.zone
+        figures = FigureKeeper(store, zone, lambda: self.board.tell("figures", None))
+        figures.start()
+        self._stops.append(("figures", 0.5, figures.stop))
+        self._lookups = StoreLookups(
+            store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
+        )
 
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
         def use(catalogue: Catalogue) -> None:
@@ -233,6 +294,7 @@ class Agent:
                 ],
                 self.board,
                 self._health,
+                self._is_card,
             )
             for device in self.config.device
             if self.registry.drivers[device.driver].kind != "printer"
@@ -292,9 +354,11 @@ class Agent:
         self._stops.append(("control", 0.5, control.stop))
         if self.config.web is not None:
             # The page's libraries cost memory that a box without a page should not spend.
-            from edge_agent.web.server import WebServer
+            from edge_agent.web.setup import make_server
 
-            web = WebServer(self.config.web.address, self, self._health.part("web", patience=60.0))
+            web = make_server(
+                self.config.web, Path(self.config.store.path), self, self._health.part("web", patience=60.0)
+            )
             web.start()
             self._stops.append(("web", 0.5, web.stop))
 
@@ -340,6 +404,9 @@ class Agent:
 
     def _station_maker(self, section: StationSection, books: Books) -> Callable[[], Any]:
         settings = station_settings(section, self.config, self.registry)
+        noted = self.store.note(f"{_DUTY}{section.id}")
+        self._duties[section.id] = duty = Duty(**orjson.loads(noted)) if noted else Duty()
+        settings = dataclasses.replace(settings, duty=duty)
         if self._registrar is not None:
             settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
         return lambda: make_station(settings, books)
@@ -382,13 +449,30 @@ class Agent:
             "oldest_pending": self.store.outbox().oldest_pending,
             "salvaged": self.store.salvaged.left,
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
-            "devices": {topic.removeprefix("device/"): value for topic, value in self.board.latest("device/").items()},
+            "devices": self._devices(),
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
             "alarms": self._alarms(),
             "held_up": dict(self._health.held_up()),
             "clock_synced": clock.synchronised(),
             "uptime_s": round(clock.monotonic() - self._started, 1),
         }
+
+    def _devices(self) -> dict[str, Any]:
+        runners = {} if self._supervisor is None else self._supervisor.devices
+        shown = {}
+        for topic, value in self.board.latest("device/").items():
+            name = topic.removeprefix("device/")
+            runner = runners.get(name)
+            more: dict[str, Any] = {}
+            if runner is not None:
+                age = runner.last_age
+                more = {
+                    "kind": runner.spec.kind,
+                    "commands": list(runner.spec.dialogue.commands),
+                    "last_age_s": None if age is None else round(age, 1),
+                }
+            shown[name] = {**value, **more}
+        return shown
 
     def _alarms(self) -> dict[str, str]:
         alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
@@ -426,34 +510,139 @@ class Agent:
         """The newest view of each station."""
         return {topic.removeprefix("station/"): view for topic, view in self.board.latest("station/").items()}
 
+    @property
+    def lookups(self) -> StoreLookups:
+        """What can be looked up. Raises RuntimeError before `start`."""
+        return _started(self._lookups)
+
     def recent(self, limit: int = _RECENT) -> list[RecentRecord]:
         """The newest records, newest first, each with its mark."""
-        head = self.store.head.sequence
-        first = max(1, head - limit + 1)
-        outbox = self.store.outbox()
-        waiting = outbox.pending(first, head)
-        undelivered = outbox.undelivered(first, head)
-        reasons = {r.sequence: r.reason for r in outbox.quarantine(_SHOWN_REFUSALS)} if undelivered != waiting else {}
-        rows = self.store.read(first, limit=limit)
-        return [RecentRecord(row.body, _mark(row.sequence, waiting, undelivered, reasons)) for row in reversed(rows)]
+        return self.lookups.recent(limit)
 
-    def watch(self) -> AbstractContextManager[Watcher]:
+    def watch(
+        self, topics: tuple[str, ...] = (), wake: Callable[[], None] | None = None
+    ) -> AbstractContextManager[Watcher]:
         """A watcher of the board."""
-        return self.board.watch()
+        return self.board.watch(topics, wake)
+
+    def on_card(self, listener: CardListener | None) -> None:
+        """Have somebody look at scans and tags before the stations do."""
+        self._card_listener = listener
+
+    def _is_card(self, observation: Observation) -> bool:
+        listener = self._card_listener
+        return listener is not None and listener(observation)
 
     def command(
-        self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
+        self,
+        station: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        operator: str | None = None,
+        timeout: float = 5.0,
+        *,
+        key: str | None = None,
     ) -> CommandResult:
         """Have a station do something; returns after its records are committed. Raises KeyError for no such station."""
-        if self._supervisor is None:
-            raise RuntimeError("the agent has not been started")
-        runner = self._supervisor.stations[station]
+        runner = _started(self._supervisor).stations[station]
         command = Command(name=name, at=clock.now(), arguments=arguments, operator=operator)
-        outcome, kept = runner.command(command, timeout)
+        if key is None:
+            result = self._carry_out(runner, command, timeout)
+        else:
+            result = self._once(runner, command, timeout, key_of(station, key))
+        if name == "shift" and result.refused is None:
+            self.store.set_note(f"{_DUTY}{station}", orjson.dumps(dataclasses.asdict(self._duties[station])).decode())
+        return result
+
+    def _carry_out(
+        self,
+        runner: StationRunner,
+        command: Command,
+        timeout: float,
+        before: Callable[[Sequence[Draft]], None] | None = None,
+    ) -> CommandResult:
+        outcome, kept = runner.command(command, timeout, before)
         return CommandResult(
             refused=None if outcome.refused is None else outcome.refused.code,
             kept=tuple(_kept_facts(k) for k in kept),
         )
+
+    def _once(self, runner: StationRunner, command: Command, timeout: float, key: str) -> CommandResult:
+        """Carry a command out unless a request with the same key did so before: then what it kept is the answer."""
+        repeats = _started(self._repeats)
+        asked = digest_of(command.name, command.arguments)
+        done = repeats.begin(key, timeout)
+        if done is None:
+            try:
+                return self._carry_out(
+                    runner, command, timeout, lambda drafts: repeats.note(key, asked, [(d.id, d.type) for d in drafts])
+                )
+            finally:
+                repeats.end(key)
+        if done.asked != asked:
+            return CommandResult(refused="key-used", kept=(), reason="this key was used for another request")
+        kept = []
+        for record_id, type_name in done.records:
+            row = self.store.find(record_id)
+            if row is None:
+                raise TimeoutError("what was kept for this key is not committed yet")
+            kept.append({"id": record_id, "sequence": row.sequence, "type": type_name})
+        return CommandResult(refused=None, kept=tuple(kept))
+
+    def note_complaint(self, station: str | None, fields: Mapping[str, Any], operator: str | None) -> CommandResult:
+        """Keep a complaint."""
+        return _started(self._clerk).complain(station, fields, operator)
+
+    def confirm_stop(self, stop: str, station: str | None, operator: str | None) -> CommandResult:
+        """Keep that somebody has taken note of a stop of sale."""
+        found = next((each for each in self.stops() if each["id"] == stop), None)
+        if found is None:
+            return CommandResult(refused="no-such-stop", kept=(), reason="this stop of sale is not in force")
+        return _started(self._clerk).confirm_stop(stop, station, operator, found["left_mg"])
+
+    def stops(self) -> list[dict[str, Any]]:
+        """The stops of sale in force."""
+        clerk = _started(self._clerk)
+        return [{**each, "confirmed": clerk.is_confirmed(each["id"])} for each in self.lookups.stops()]
+
+    def instrument(self, device: str, name: str, operator: str | None) -> CommandResult:
+        """Send a command to an instrument, and keep that it was sent. Raises KeyError for no such device."""
+        try:
+            _started(self._supervisor).devices[device].command(name, timeout=5.0)
+        except ValueError as problem:
+            return CommandResult(refused="unknown-command", kept=(), reason=str(problem))
+        except ConnectionError as problem:
+            return CommandResult(refused="disconnected", kept=(), reason=str(problem))
+        state = next((each["state"] for each in self.ledger() if each["device"] == device), "in-use")
+        return self.ledger_set(device, {"state": state, "reason": f"{name}: asked for at the page"}, operator)
+
+    def restart(self, device: str) -> None:
+        """Close a device's port and open it anew. Raises KeyError for no such device."""
+        _started(self._supervisor).devices[device].restart()
+        self._log.info("device.restart", device=device)
+
+    def log_tail(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """The newest lines of the log after a number."""
+        return logs.tail.after(after, limit)
+
+    def configuration(self) -> dict[str, Any]:
+        """The configuration as it is used, without what is secret."""
+        shown = _without_secrets(self.config.model_dump(mode="json"))
+        assert isinstance(shown, dict)
+        return shown
+
+    def settings(self) -> dict[str, Any]:
+        """The facts of the page."""
+        gateway = self.config.gateway
+        return {
+            "site": gateway.site,
+            "gateway": gateway.id,
+            "version": version(),
+            "complaint_number": self.config.receipt.complaint,
+            "stations": {
+                s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
+            },
+        }
 
     @property
     def slips(self) -> Slips:
@@ -541,14 +730,19 @@ def _kept_facts(kept: Kept) -> dict[str, Any]:
     return {"id": kept.id, "sequence": kept.sequence, "type": kept.type}
 
 
-def _mark(
-    sequence: int, waiting: list[tuple[int, int]], undelivered: list[tuple[int, int]], reasons: Mapping[int, str]
-) -> Mark:
-    if any(first <= sequence <= last for first, last in waiting):
-        return Mark("saved")
-    if any(first <= sequence <= last for first, last in undelivered):
-        return Mark("refused", reasons.get(sequence))
-    return Mark("delivered")
+def _started(part: _Part | None) -> _Part:
+    if part is None:
+        raise RuntimeError("the agent has not been started")
+    return part
+
+
+def _without_secrets(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secrets(each, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(each, name) for each in value]
+    secret = isinstance(value, str) and _SECRET.search(name) and not name.endswith("_file")
+    return "***" if secret else value
 
 
 def _stop_printer(printer: PrinterRunner, timeout: float) -> None:

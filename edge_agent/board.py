@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,20 +25,31 @@ class Event:
 
 
 class Watcher:
-    """One reader of the bus. Events come in order; `lost` counts those dropped because it was too slow."""
+    """One reader of the bus. Events come in order; `lost` counts those dropped because it was too slow.
 
-    def __init__(self) -> None:
+    `topics` are the beginnings of the topics it hears of; none means all. `wake` is called when something came after
+    there was nothing, by the thread that tells it: it must not wait.
+    """
+
+    def __init__(self, topics: tuple[str, ...] = (), wake: Callable[[], None] | None = None) -> None:
         self._events: deque[Event] = deque(maxlen=_WATCHER_BOUND)
         self._condition = threading.Condition()
+        self._topics = topics
+        self._wake = wake
         self.lost = 0
 
     def put(self, event: Event) -> None:
         """Hand over an event; never waits."""
+        if self._topics and not event.topic.startswith(self._topics):
+            return
         with self._condition:
             if len(self._events) == _WATCHER_BOUND:
                 self.lost += 1
+            first = not self._events
             self._events.append(event)
             self._condition.notify()
+        if first and self._wake is not None:
+            self._wake()
 
     def take(self, timeout: float) -> list[Event]:
         """All events there are, waiting at most `timeout` seconds for the first."""
@@ -80,9 +91,9 @@ class Board:
             return {topic: value for topic, value in self._latest.items() if topic.startswith(prefix)}
 
     @contextmanager
-    def watch(self) -> Iterator[Watcher]:
-        """A watcher for as long as the block runs."""
-        watcher = Watcher()
+    def watch(self, topics: tuple[str, ...] = (), wake: Callable[[], None] | None = None) -> Iterator[Watcher]:
+        """A watcher for as long as the block runs; see `Watcher`."""
+        watcher = Watcher(topics, wake)
         with self._lock:
             self._watchers.add(watcher)
         try:

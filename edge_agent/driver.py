@@ -38,7 +38,14 @@ Which layout the keys are to be read in is the codec's business."""
 
 
 class TransportError(Exception):
-    """A transport cannot go on. Each subclass is named by what the supervisor does next."""
+    """A transport cannot go on. Each subclass is named by what the supervisor does next.
+
+    `retry_after` is the least time in seconds until it is worth trying again, where the far end asks for one.
+    """
+
+    def __init__(self, *words: object, retry_after: float | None = None) -> None:
+        super().__init__(*words)
+        self.retry_after = retry_after
 
 
 class Disconnected(TransportError):
@@ -64,7 +71,19 @@ class Send:
     data: bytes
 
 
-CodecOutput = DeviceEvent | Send
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangUp:
+    """The conversation is over: the far end has fallen silent, or has refused it. The port is closed and opened again.
+
+    `retry_after` is the least time in seconds until then. `busy` says that somebody else holds the far end.
+    """
+
+    reason: str
+    retry_after: float | None = None
+    busy: bool = False
+
+
+CodecOutput = DeviceEvent | Send | HangUp
 
 
 @runtime_checkable
@@ -162,7 +181,9 @@ class DriverSpec:
     settings as query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its
     frames carry (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …); `needs_unit` is set where the
     frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
-    a good frame after which the device counts as silent; None for devices that speak only when used.
+    a good frame after which the device counts as silent; None for devices that speak only when used. With
+    `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
+    number of bits, right-aligned in its bytes.
     """
 
     id: str
@@ -179,6 +200,8 @@ class DriverSpec:
     dialogue: Dialogue = Dialogue()
     needs_unit: bool = False
     stale_after: float | None = None
+    status_is_life: bool = False
+    bits: int | None = None
     api_version: int = API_VERSION
 
 
@@ -251,15 +274,40 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What an unknown instrument sent while its display showed `weight`; None while the weight moved."""
+
+    data: bytes
+    weight: str | None
+    unit: str | None = None
+
+
+class Learner(Protocol):
+    """Makes a dialect file from lessons."""
+
+    def __call__(
+        self,
+        lessons: Sequence[Lesson],
+        *,
+        head: Mapping[str, object],
+        line: Mapping[str, object],
+        poll: Mapping[str, object],
+        digits: int,
+    ) -> str:
+        """The text of a dialect file. Raises ValueError, with what would help, where the lessons do not make one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What one entry point offers.
 
     `session` composes a transport with a codec; a bundle without one uses that of the built-in bundle.
     `load_table` reads a dialect written as a TOML table (`dialects.d/*.toml`) and raises ValueError, naming
-    file, key and what would be right, when the table or its vectors do not hold.
+    file, key and what would be right, when the table or its vectors do not hold. `learn` writes such a table.
     """
 
     drivers: tuple[DriverSpec, ...] = ()
     transports: tuple[TransportSpec, ...] = ()
     session: Callable[[Transport, Codec], Session] | None = None
     load_table: Callable[[Path], DriverSpec] | None = None
+    learn: Learner | None = None

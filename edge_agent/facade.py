@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from edge_agent.board import Watcher
+from edge_agent.model import Observation
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a record has come: `saved` after COMMIT, `delivered` after the verdict, `refused` with the reason."""
+    """How far a record has come.
 
-    state: Literal["saved", "delivered", "refused"]
+    `saved` after COMMIT, `sent` while the platform's word on it is awaited, `delivered` after the verdict, `refused`
+    with the platform's code and words.
+    """
+
+    state: Literal["saved", "sent", "delivered", "refused"]
     reason: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,71 @@ class CommandResult:
     reason: str | None = None
 
 
+CardListener = Callable[[Observation], bool]
+"""Told of every scan and tag before the stations; True where it was somebody's card, which then goes no further."""
+
+
+class Lookups(Protocol):
+    """What can be looked up in the store and the books; every answer is bounded. Blocks for the time of a read."""
+
+    def recent(self, limit: int) -> Sequence[RecentRecord]:
+        """The newest records, newest first."""
+
+    def since(self, sequence: int, limit: int) -> Sequence[RecentRecord]:
+        """The records after a sequence, oldest first."""
+
+    def before(
+        self, sequence: int | None, limit: int, *, types: Sequence[str] = (), station: str | None = None
+    ) -> tuple[Sequence[RecentRecord], int | None]:
+        """The records before a sequence, newest first, and from where to go on; None at the end."""
+
+    def marks(self, first: int, last: int) -> Mapping[int, Mark]:
+        """How far the records of a range have come; at most a thousand."""
+
+    def record(self, id_or_sequence: str) -> RecordDetail | None:
+        """One record with what later records say of it; None where there is none."""
+
+    def stops(self) -> Sequence[Mapping[str, Any]]:
+        """The stops of sale in force, each with what the books say is left of the goods."""
+
+    def trace(self, code: str) -> Mapping[str, Any]:
+        """Where something came from and where it went: a bounded graph; see `edge_agent.tracing`."""
+
+    def notice_board(self) -> Mapping[str, Any]:
+        """What customers may see of today."""
+
+    def figures(self, days: int) -> Sequence[Mapping[str, Any]]:
+        """The figures of the last days, oldest first; the last one is today."""
+
+    def quarantine(
+        self, offset: int, limit: int
+    ) -> tuple[int, Sequence[tuple[Mapping[str, Any], RecentRecord | None]]]:
+        """How many records the platform refused, and some of them, each with its record while it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDetail:
+    """One record, its mark, and what later records made of it."""
+
+    record: RecentRecord
+    void_by: str | None
+    amended_by: tuple[str, ...]
+    returns: tuple[str, ...]
+
+
+Slip = Literal["receipt", "label", "certificate"]
+
+
+class NotPrinted(ValueError):
+    """There is nothing of that kind to show or print, or no printer takes it; `code` says why, the text in words."""
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(what)
+        self.code = code
+
+
 class SlipWindow(Protocol):
-    """What may be shown and printed of kept records; `edge_agent.slips.Slips` says what each does and raises."""
+    """What may be shown and printed of kept records. Everything raises `NotPrinted`."""
 
     def show(self, record: str) -> Mapping[str, Any]:
         """The receipt as lines, with what its QR code holds."""
@@ -44,12 +113,16 @@ class SlipWindow(Protocol):
     def picture(self, record: str) -> bytes:
         """The QR code as SVG."""
 
-    def print(self, record: str, what: Literal["receipt", "label", "certificate"], station: str | None = None) -> Any:
+    def print(self, record: str, what: Slip, station: str | None = None) -> Mapping[str, Any]:
         """Have it printed: the printer and the number of the job."""
 
 
 class Facade(Protocol):
     """The agent as the page sees it."""
+
+    @property
+    def lookups(self) -> Lookups:
+        """What can be looked up."""
 
     def status(self) -> dict[str, Any]:
         """The agent's state as plain values."""
@@ -60,16 +133,55 @@ class Facade(Protocol):
     def recent(self, limit: int = 20) -> Sequence[RecentRecord]:
         """The newest records, newest first."""
 
-    def watch(self) -> AbstractContextManager[Watcher]:
-        """A watcher of the board."""
+    def watch(
+        self, topics: tuple[str, ...] = (), wake: Callable[[], None] | None = None
+    ) -> AbstractContextManager[Watcher]:
+        """A watcher of the board; see `Board.watch`."""
+
+    def on_card(self, listener: CardListener | None) -> None:
+        """Have somebody look at scans and tags before the stations do; None: nobody."""
 
     def requeue(self, sequences: list[int] | None) -> int:
         """Send quarantined records again as they are; all of them for None. Returns how many."""
 
     def command(
-        self, station: str, name: str, arguments: Mapping[str, Any], operator: str | None = None, timeout: float = 5.0
+        self,
+        station: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        operator: str | None = None,
+        timeout: float = 5.0,
+        *,
+        key: str | None = None,
     ) -> CommandResult:
-        """Have a station do something; returns after its records are committed."""
+        """Have a station do something; returns after its records are committed. Raises KeyError for no such station.
+
+        With a `key`, the same request again keeps nothing more and gives the same answer, over a restart too.
+        """
+
+    def note_complaint(self, station: str | None, fields: Mapping[str, Any], operator: str | None) -> CommandResult:
+        """Keep a complaint."""
+
+    def stops(self) -> Sequence[Mapping[str, Any]]:
+        """The stops of sale in force, each with what is left of the goods and whether somebody took note of it."""
+
+    def confirm_stop(self, stop: str, station: str | None, operator: str | None) -> CommandResult:
+        """Keep that somebody has taken note of a stop of sale."""
+
+    def instrument(self, device: str, name: str, operator: str | None) -> CommandResult:
+        """Send a command (`zero`, `tare` …) to an instrument, and keep that it was sent. Raises KeyError."""
+
+    def restart(self, device: str) -> None:
+        """Close a device's port and open it anew. Raises KeyError for no such device."""
+
+    def log_tail(self, after: int, limit: int) -> Sequence[Mapping[str, Any]]:
+        """The newest lines of the log after a number, oldest first; each has its number `n`."""
+
+    def configuration(self) -> Mapping[str, Any]:
+        """The configuration as it is used, without what is secret."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """The facts of the page: site, gateway, stations with their devices, complaint number."""
 
     @property
     def slips(self) -> SlipWindow:

@@ -6,6 +6,9 @@ import io
 import logging
 import os
 import sys
+import threading
+from collections import deque
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -15,6 +18,44 @@ from structlog.typing import EventDict, WrappedLogger
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 _LONGEST_VALUE: Final = 2_000
+_REMEMBERED: Final = 500
+_LONGEST_REMEMBERED: Final = 300
+
+
+class _Tail:
+    """The newest lines, for whoever looks after the box from its page; bounded in number and in length."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+        self._count = 0
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        line = {key: _short(value) for key, value in list(event.items())[:20]}
+        with self._lock:
+            self._count += 1
+            self._lines.append({**line, "n": self._count, "time": line.get("timestamp", _now())})
+        return event
+
+    def after(self, number: int, limit: int) -> list[dict[str, Any]]:
+        """The newest `limit` lines after a number, oldest first."""
+        with self._lock:
+            return [line for line in self._lines if line["n"] > number][-limit:]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, bool | int | float | None):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_REMEMBERED else text[:_LONGEST_REMEMBERED] + "…"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+tail: Final = _Tail()
+"""What `configure` was followed by: the newest lines of this process's log."""
 
 
 def configure(level: str = "info") -> None:
@@ -27,7 +68,7 @@ def configure(level: str = "info") -> None:
     ]
     if not in_journal:
         steps.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
-    steps.append(structlog.processors.format_exc_info)
+    steps += [structlog.processors.format_exc_info, tail]
     if sys.stderr.isatty():
         steps.append(structlog.dev.ConsoleRenderer(pad_event_to=24))
     else:

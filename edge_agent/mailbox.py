@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
 from edge_agent.model import Command, Observation, Reading
+from edge_agent.records.envelope import Draft
 from edge_agent.station import Outcome
 
 BOUND: Final = 256
@@ -20,10 +22,11 @@ BOUND: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command, and where its outcome goes."""
+    """A command, and where its outcome goes. `before` hears of the records that follow, just before they are kept."""
 
     command: Command
     outcome: Future[tuple[Outcome, tuple[object, ...]]]
+    before: Callable[[Sequence[Draft]], None] | None = None
 
 
 Item = Observation | Request

@@ -19,6 +19,7 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board
 from edge_agent.driver import BadSettings, CodecOutput, DriverSpec, Printer, Send, Transport, TransportError
+from edge_agent.facade import NotPrinted
 from edge_agent.health import Health
 from edge_agent.model import DeviceState, Document, Status
 from edge_agent.retry import Backoff
@@ -29,10 +30,6 @@ KEEP_FOR: Final = 600.0
 _ANSWER_WITHIN: Final = 1.0
 _WRITE_WITHIN: Final = 10.0
 _DONE_SHOWN: Final = 20
-
-
-class PrinterFull(Exception):
-    """So many documents wait that no more are taken; the printer's trouble is on the board."""
 
 
 class _Trouble(Exception):
@@ -102,14 +99,14 @@ class PrinterRunner:
         return not self._thread.is_alive()
 
     def submit(self, about: str, make: Callable[[], Document | None]) -> int:
-        """Have a document printed; returns the number of its job. Raises `PrinterFull`.
+        """Have a document printed; returns the number of its job. Raises `NotPrinted`.
 
         `make` makes it, in the printer's thread; None where there is nothing to print after all, ValueError where it
         cannot be made. `about` names it in the log and on the page.
         """
         with self._changed:
             if len(self._jobs) >= WAITING_MOST:
-                raise PrinterFull(f"{len(self._jobs)} documents wait for {self.device}")
+                raise NotPrinted("printer-full", f"{len(self._jobs)} documents wait for {self.device}")
             self._number += 1
             self._jobs.append(_Job(self._number, about, make, clock.monotonic() + KEEP_FOR))
             self._changed.notify_all()

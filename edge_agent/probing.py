@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from edge_agent.driver import Codec, CodecOutput, DriverSpec, Send
+from edge_agent.driver import Codec, CodecOutput, DriverSpec
 from edge_agent.model import DeviceEvent, Reading, Rejected, Scan, Status, TagRead
 
 LEAST_FRAMES: Final = 3
@@ -262,7 +262,7 @@ def _events(heard: Heard, spec: DriverSpec, options: Mapping[str, Any]) -> tuple
         outputs += codec.feed(data, at)
     last = codec.close(now + 1.0)
     excused = sum(len(event.raw) for event in last if isinstance(event, Rejected))
-    events = [output for output in [*outputs, *last] if not isinstance(output, Send)]
+    events = [output for output in [*outputs, *last] if isinstance(output, DeviceEvent)]
     events = [event for event in events if not (isinstance(event, Rejected) and event in last)]
     if events and isinstance(events[0], Rejected):
         excused += len(events.pop(0).raw)

@@ -16,6 +16,7 @@ from edge_agent.driver import (
     Bundle,
     Codec,
     DriverSpec,
+    Learner,
     Option,
     PortUrl,
     Session,
@@ -99,6 +100,14 @@ class Registry:
                 self.add_driver(loader(path), origin)
             except (ValueError, OSError) as problem:
                 self.faults.append(Fault(origin=origin, what=str(problem)))
+
+    @property
+    def learner(self) -> Learner:
+        """What makes dialect files from lessons. Raises LookupError when no bundle offers one."""
+        for bundle in self._bundles:
+            if bundle.learn is not None:
+                return bundle.learn
+        raise LookupError("no installed driver package learns dialects")
 
     def session(self, transport: Transport, codec: Codec) -> Session:
         """Compose a session. Raises LookupError when no bundle offers one."""

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 import structlog
 
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.facade import NotPrinted, Slip
 from edge_agent.model import Document
 from edge_agent.proof.signing import Signer
 from edge_agent.receipts import Issuer, Printout, certificate, documents, label, of_sale, qr, receipt
@@ -23,9 +24,7 @@ from edge_agent.records.bodies import Intake, Sale, Settlement
 from edge_agent.station.bounded import Bounded
 from edge_agent.store import Kept, Store
 
-What = Literal["receipt", "label", "certificate"]
-WHATS: Final[tuple[What, ...]] = ("receipt", "label", "certificate")
-PRINTED_BY_RULE: Final[Mapping[str, frozenset[What]]] = {
+PRINTED_BY_RULE: Final[Mapping[str, frozenset[Slip]]] = {
     "none": frozenset(),
     "receipt": frozenset({"receipt"}),
     "label": frozenset({"label"}),
@@ -37,14 +36,6 @@ Event = Mapping[str, Any]
 _REMEMBERED: Final = 2_000
 _TICKET_REACH: Final = 500
 """So many records before a line, and after it, the other lines of its ticket are looked for."""
-
-
-class NoSlip(ValueError):
-    """There is nothing of that kind to print; `code` says why in a word, the text in words."""
-
-    def __init__(self, code: str, what: str) -> None:
-        super().__init__(what)
-        self.code = code
 
 
 class Queue(Protocol):
@@ -67,9 +58,9 @@ class Counter:
     """The printers of a station, and what it prints by itself."""
 
     printers: Sequence[Queue]
-    by_itself: frozenset[What] = frozenset()
+    by_itself: frozenset[Slip] = frozenset()
 
-    def printer_for(self, what: What) -> Queue | None:
+    def printer_for(self, what: Slip) -> Queue | None:
         """The printer that suits best: labels on a label printer, all else on a receipt printer, else any."""
         wanted = "label" if what == "label" else "receipt"
         return next((each for each in self.printers if wanted in each.kinds), next(iter(self.printers), None))
@@ -111,29 +102,29 @@ class Slips:
                 except Exception as problem:  # noqa: BLE001 -- a printer must never hold up a commit
                     self._log.warning("document.not_printed", about=f"{what} {each.id}", reason=str(problem))
 
-    def print(self, record: str, what: What, station: str | None = None) -> Mapping[str, Any]:
-        """Have a slip of a kept record printed. Raises `NoSlip`, and what the printer's queue raises."""
+    def print(self, record: str, what: Slip, station: str | None = None) -> Mapping[str, Any]:
+        """Have a slip of a kept record printed. Raises `NotPrinted`."""
         event = self._event(record)
         counter = self._counters.get(station or event["subject"])
         printer = counter.printer_for(what) if counter is not None else None
         if printer is None:
-            raise NoSlip("no-printer", f"station {station or event['subject']} has no printer among its devices")
+            raise NotPrinted("no-printer", f"station {station or event['subject']} has no printer among its devices")
         document = self.document(event["id"], what)
         job = printer.submit(f"{what} {event['id']}", lambda: document)
         self._printed.put(f"{what} {event['id']}", True)
         return {"printer": printer.device, "job": job}
 
-    def document(self, record: str, what: What) -> Document:
-        """A slip of a kept record; marked as printed again where it may have been. Raises `NoSlip`."""
+    def document(self, record: str, what: Slip) -> Document:
+        """A slip of a kept record; marked as printed again where it may have been. Raises `NotPrinted`."""
         event = self._event(record)
         try:
             if what == "certificate":
                 return certificate(self._intake_of(event), self._issuer)
             return (label if what == "label" else receipt)(self._printout(event, what), self._issuer)
-        except NoSlip:
+        except NotPrinted:
             raise
         except ValueError as problem:
-            raise NoSlip("nothing-to-print", str(problem)) from problem
+            raise NotPrinted("nothing-to-print", str(problem)) from problem
 
     def show(self, record: str) -> Mapping[str, Any]:
         """The receipt as the page shows it: its lines, the trace code, and what its QR code holds."""
@@ -150,16 +141,16 @@ class Slips:
         }
 
     def picture(self, record: str) -> bytes:
-        """The QR code of a sale as SVG. Raises `NoSlip`."""
+        """The QR code of a sale as SVG. Raises `NotPrinted`."""
         text = self.show(record)["qr"]
         made = qr.svg(text) if text else None
         if made is None:
-            raise NoSlip("no-code", "this sale has no trace code, or QR codes cannot be made on this box")
+            raise NotPrinted("no-code", "this sale has no trace code, or QR codes cannot be made on this box")
         return made
 
     # --- finding
 
-    def _by_itself(self, record: str, what: What) -> Document | None:
+    def _by_itself(self, record: str, what: Slip) -> Document | None:
         """The slip after a sale; None for a ticket's line: its receipt comes once, with the payment of them all."""
         event = self._event(record)
         if what == "receipt" and (event["type"] == Sale.TYPE) == bool(event["data"].get("ticket")):
@@ -171,11 +162,11 @@ class Slips:
     def _event(self, record: str) -> Event:
         row = self._store.find(record)
         if row is None:
-            raise NoSlip("unknown", f"there is no record {record}")
+            raise NotPrinted("unknown", f"there is no record {record}")
         event: Event = orjson.loads(row.body)
         return event
 
-    def _printout(self, event: Event, what: What) -> Printout:
+    def _printout(self, event: Event, what: Slip) -> Printout:
         sales = self._sales(event, what)
         signer = self._signer()
         codes = [sale for sale in sales if sale["data"].get("trace_code")]
@@ -191,12 +182,12 @@ class Slips:
             again=f"{what} {event['id']}" in self._printed or at < self._started_ms,
         )
 
-    def _sales(self, event: Event, what: What) -> list[Event]:
+    def _sales(self, event: Event, what: Slip) -> list[Event]:
         """The lines that stand on one receipt: those of a settlement or a ticket, else the sale alone."""
         if event["type"] == Settlement.TYPE:
             return [self._event(line) for line in event["data"]["lines"]]
         if event["type"] != Sale.TYPE:
-            raise NoSlip("not-a-sale", f"record {event['id']} is a {event['type']}, and only sales have receipts")
+            raise NotPrinted("not-a-sale", f"record {event['id']} is a {event['type']}, and only sales have receipts")
         ticket = event["data"].get("ticket")
         if ticket is None or what == "label":
             return [event]
@@ -221,5 +212,5 @@ class Slips:
     def _intake_of(self, event: Event) -> Event:
         intake = event if event["type"] == Intake.TYPE else self._origin(event) if event["data"].get("batch") else None
         if intake is None or intake["type"] != Intake.TYPE:
-            raise NoSlip("no-intake", f"no intake is known behind record {event['id']}")
+            raise NotPrinted("no-intake", f"no intake is known behind record {event['id']}")
         return intake

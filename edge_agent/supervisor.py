@@ -44,6 +44,7 @@ from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
+_MOST_ASKED: Final = 8
 _DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
 _POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
 
@@ -94,6 +95,12 @@ class Counters:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    name: str
+    done: Future[None]
+
+
 class DeviceRunner:
     """The thread of one device."""
 
@@ -105,9 +112,13 @@ class DeviceRunner:
         mailboxes: Sequence[Mailbox],
         board: Board,
         health: Health,
+        is_card: Callable[[Observation], bool] = lambda _observation: False,
     ) -> None:
         self.device = device
         self._spec = spec
+        self._is_card = is_card
+        self._asked: deque[_Asked] = deque()
+        self._again = threading.Event()
         self._make_session = make_session
         self._mailboxes = mailboxes
         self._board = board
@@ -120,6 +131,7 @@ class DeviceRunner:
         self._last_good = 0.0
         self._bad_in_a_row = 0
         self._posted = -1.0
+        self._spoke = 0.0
         self.counters = Counters()
 
     def start(self) -> None:
@@ -135,6 +147,35 @@ class DeviceRunner:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    @property
+    def spec(self) -> DriverSpec:
+        """Its driver."""
+        return self._spec
+
+    @property
+    def last_age(self) -> float | None:
+        """Seconds since the device last said something usable; None while it never did."""
+        return None if not self._spoke else max(0.0, clock.monotonic() - self._spoke)
+
+    def command(self, name: str, timeout: float) -> None:
+        """Have a command sent to the instrument, by the thread that reads it.
+
+        Raises ValueError where its driver has none of that name, ConnectionError where it is not connected, and
+        TimeoutError.
+        """
+        if name not in self._spec.dialogue.commands:
+            known = ", ".join(self._spec.dialogue.commands) or "none"
+            raise ValueError(f"{self._spec.id} knows no command {name!r}; known: {known}")
+        if self._state is not DeviceState.CONNECTED or len(self._asked) >= _MOST_ASKED:
+            raise ConnectionError(f"{self.device} is not connected")
+        asked = _Asked(name, Future())
+        self._asked.append(asked)
+        asked.done.result(timeout)
+
+    def restart(self) -> None:
+        """Close the port and open it anew."""
+        self._again.set()
+
     def _run(self) -> None:
         backoff = Backoff(first=0.2, maximum=2.0, floor=0.1)
         while not self._stop.is_set():
@@ -143,7 +184,7 @@ class DeviceRunner:
                 self._read_until_lost()
             except TransportError as problem:
                 self._change(DeviceState.LOST, _reason(problem))
-                wait = 30.0 if isinstance(problem, BadSettings) else None
+                wait = 30.0 if isinstance(problem, BadSettings) else problem.retry_after
             except Exception as problem:  # noqa: BLE001 -- the one supervising loop: a broken driver must not end its device
                 self._log.exception("device.crashed")
                 self._change(DeviceState.LOST, f"driver failed: {type(problem).__name__}: {problem}")
@@ -157,25 +198,49 @@ class DeviceRunner:
 
     def _pause(self, seconds: float) -> None:
         until = clock.monotonic() + seconds
-        while (left := until - clock.monotonic()) > 0 and not self._stop.wait(min(left, 5.0)):
+        while (left := until - clock.monotonic()) > 0 and not self._stop.wait(min(left, 0.5)):
             self._beat()
+            if self._again.is_set():
+                return
 
     def _read_until_lost(self) -> None:
         session = self._make_session()
+        self._again.clear()
         try:
             session.open()
             self._last_good = clock.monotonic()
             self._bad_in_a_row = 0
             self._change(DeviceState.CONNECTED, "port open")
-            while not self._stop.is_set():
+            while not self._stop.is_set() and not self._again.is_set():
                 events = session.read(_READ_TIMEOUT)
                 self._beat()
                 for event in events:
                     self._take(event)
                 self._judge_silence()
+                if self._asked:
+                    self._carry_out(session)
+            if self._again.is_set():
+                self._change(DeviceState.LOST, "restarted by a person")
         finally:
+            while self._asked:
+                self._asked.popleft().done.set_exception(ConnectionError(f"{self.device} was lost"))
             for event in session.close():
                 self._take(event)
+
+    def _carry_out(self, session: Session) -> None:
+        """Send what was asked; a fault of the line goes on to the supervising loop."""
+        asked = self._asked.popleft()
+        try:
+            events = session.command(asked.name)
+        except ValueError as problem:  # the instrument takes it not, or not now
+            asked.done.set_exception(problem)
+            return
+        except Exception as problem:
+            asked.done.set_exception(problem)
+            raise
+        asked.done.set_result(None)
+        for event in events:
+            self._take(event)
 
     def _take(self, event: DeviceEvent) -> None:
         event = _plausible(event)
@@ -184,12 +249,13 @@ class DeviceRunner:
             self._bad_in_a_row += 1
             if self._bad_in_a_row == _BAD_IN_A_ROW:
                 self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
-        elif not isinstance(event, Status):
+        elif not isinstance(event, Status) or self._spec.status_is_life:
             self._bad_in_a_row = 0
-            self._last_good = clock.monotonic()
+            self._last_good = self._spoke = clock.monotonic()
             if self._state is not DeviceState.CONNECTED:
                 self._change(DeviceState.CONNECTED, "data again")
-            self._deliver(event)
+            if not isinstance(event, Status):
+                self._deliver(event)
         self._post_counters()
 
     def _judge_silence(self) -> None:
@@ -208,6 +274,8 @@ class DeviceRunner:
 
     def _deliver(self, event: DeviceEvent | StateChange) -> None:
         observation = Observation(device=self.device, driver=self._spec.id, at=clock.now(), event=event)
+        if isinstance(event, Scan | TagRead) and self._is_card(observation):
+            return  # somebody signs in; the number of the card goes no further
         self._board.tell(f"observation/{self.device}", observation)
         for mailbox in self._mailboxes:
             mailbox.put(observation)
@@ -291,14 +359,16 @@ class StationRunner:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def command(self, command: Command, timeout: float) -> tuple[Outcome, tuple[Kept, ...]]:
-        """Have a command carried out and its records kept.
+    def command(
+        self, command: Command, timeout: float, before: Callable[[Sequence[Draft]], None] | None = None
+    ) -> tuple[Outcome, tuple[Kept, ...]]:
+        """Have a command carried out and its records kept; `before` is called with them when they are about to be.
 
         Raises TimeoutError when that takes longer than `timeout` seconds, CommitFailed when a record could not be
         kept, StoreClosed when the agent is stopping.
         """
         until = clock.monotonic() + timeout
-        request = Request(command, Future())
+        request = Request(command, Future(), before)
         if not self.mailbox.put(request):
             raise StoreClosed("the agent is stopping")
         outcome, tickets = request.outcome.result(timeout)
@@ -339,6 +409,8 @@ class StationRunner:
                 self._bookkeeper.post(outcome.drafts)
                 view = station.view
             self._board.post(f"station/{self.station_id}", view)
+            if request.before is not None and outcome.drafts:
+                request.before(outcome.drafts)
             tickets = tuple(self._submit(draft) for draft in outcome.drafts)
         except Exception as problem:
             request.outcome.set_exception(problem)

@@ -152,7 +152,7 @@ def _scale(entry: Mapping[str, Any], base: Path, seed: int) -> Instrument:
     name = entry.get("dialect")
     if name not in DIALECTS:
         raise ValueError(f"dialect {name!r} is not one of {', '.join(DIALECTS)}")
-    settings = scale_settings(entry)
+    settings = scale_settings({**DIALECTS[name].build, **entry})
     return Scale(
         DIALECTS[name],
         Platter(settings, seed=seed),

@@ -85,10 +85,10 @@ def list_() -> None:
 @_faults
 @_seed
 @_seconds
-@click.option("--capacity", default="30 kg", show_default=True)
-@click.option("--division", default="5 g", show_default=True)
-@click.option("--unit", default="kg", show_default=True)
-@click.option("--decimals", default=3, show_default=True)
+@click.option("--capacity", help="30 kg, or as the dialect's scales are built.")
+@click.option("--division", help="5 g, or as the dialect's scales are built.")
+@click.option("--unit", help="kg, or as the dialect's scales are built.")
+@click.option("--decimals", type=int, help="3, or as the dialect's scales are built.")
 @click.option("--noise-mg", default=0, show_default=True, help="Standard deviation of each sample.")
 @click.option("--rate", type=float, help="Frames a second; the dialect's own by default.")
 @click.option(
@@ -113,7 +113,8 @@ def scale(dialect: str, link: Path | None, script: Path | None, vectors: Path, *
         instrument = _vector_player(dialect, vectors)
     else:
         with _usage():
-            settings = scale_settings(given)
+            asked = {name: value for name, value in given.items() if value is not None}
+            settings = scale_settings({**DIALECTS[dialect].build, **asked})
             if script is None:
                 masses = random_goods(20, settings=settings, seed=given["seed"])
                 plan = weighings(masses, every=given["every"], hold=given["hold"])

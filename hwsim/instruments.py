@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hwsim import wire
+from hwsim import dialects, wire
+from hwsim.dialect import Conversation, Dialect
 from hwsim.load import Platter, Script, Step, apply
 from hwsim.mass import MILLIGRAMS, parse_mass
 
@@ -38,17 +39,6 @@ class Instrument(Protocol):
     @property
     def counters(self) -> dict[str, int]:
         """What it did so far, e.g. `frames`, `weighings`."""
-
-
-class Conversation(Protocol):
-    """How one dialect answers the host, and what it streams by itself."""
-
-    def power_on(self, now: float) -> Sequence[bytes]: ...
-
-    def receive(self, data: bytes, now: float) -> Sequence[bytes]: ...
-
-    def sample(self, now: float) -> Sequence[bytes]:
-        """One tick of the instrument's output clock."""
 
 
 class Continuous:
@@ -296,17 +286,6 @@ class MtSics:
         return wire.sics_line("I4", "A", f'"{SICS_SERIAL}"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """One scale dialect that can be played: its maker's rate of output and how its conversation is made."""
-
-    name: str
-    title: str
-    rate_hz: float
-    make: Callable[[Platter], Conversation]
-    source: str
-
-
 def _continuous(write: Callable[[Platter, float], bytes]) -> Callable[[Platter], Conversation]:
     return lambda platter: Continuous(platter, write)
 
@@ -378,6 +357,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
             make=_toledo,
             source="WILDCAT manual p. 6-4, IND445 p. 50",
         ),
+        *dialects.DIALECTS,
     )
 }
 

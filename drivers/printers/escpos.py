@@ -22,10 +22,10 @@ from typing import Any, Final
 
 from drivers.framing import NOISE_LIMIT, Cut, Frame, FrameBuffer
 from drivers.paper import paired, wrapped
+from drivers.printer_codec import STATUS, PrinterCodec
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent, Document, Pair, QrCode, Rejected, Rule, Status, Text
 
-_ANSWER_WITHIN: Final = 2.0
 _MOST_QR: Final = 2_000
 _TROUBLE: Final[Mapping[int, tuple[tuple[int, str], ...]]] = MappingProxyType(
     {
@@ -35,6 +35,9 @@ _TROUBLE: Final[Mapping[int, tuple[tuple[int, str], ...]]] = MappingProxyType(
         4: ((0x60, "out of paper"),),
     }
 )
+
+
+_QUESTIONS: Final = b"".join(b"\x10\x04%c" % kind for kind in _TROUBLE)
 
 
 class _StatusBytes:
@@ -50,22 +53,16 @@ class _StatusBytes:
         return Cut(size=min(size, len(data) - at), reason="noise")
 
 
-class EscPosPrinter:
+class EscPosPrinter(PrinterCodec):
     """Documents to ESC/POS, and its status bytes; see `edge_agent.driver.Printer`."""
 
     def __init__(self, *, width: int, qr: str, cut: bool, status: bool) -> None:
+        super().__init__(_QUESTIONS, status=status)
         self._width = width
         self._qr = qr
         self._cut = cut
-        self._status = status
         self._bytes = FrameBuffer(_StatusBytes())
         self._asked: deque[int] = deque(maxlen=len(_TROUBLE))
-        self._asked_at = 0.0
-
-    @property
-    def deadline(self) -> float | None:
-        """When an answer that has not come counts as none."""
-        return self._asked_at + _ANSWER_WITHIN if self._asked else None
 
     def render(self, document: Document, now: float) -> list[CodecOutput]:
         """See `Printer.render`."""
@@ -87,23 +84,14 @@ class EscPosPrinter:
         return [Send(data=b"".join(parts))]
 
     def ask(self, now: float) -> list[CodecOutput]:
-        """See `Printer.ask`."""
-        if not self._status:
-            return []
-        self._asked.clear()
-        self._asked.extend(_TROUBLE)
-        self._asked_at = now
-        return [Send(data=b"".join(b"\x10\x04%c" % kind for kind in _TROUBLE))]
+        """See `Printer.ask`: four questions, answered in order by a byte each."""
+        outputs = super().ask(now)
+        self._asked.extend(_TROUBLE if outputs else ())
+        return outputs
 
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`."""
         return [self._told(piece) for piece in self._bytes.feed(data)]
-
-    def tick(self, now: float) -> list[CodecOutput]:
-        """See `Codec.tick`: answers that did not come are waited for no longer."""
-        if self._asked and now >= self._asked_at + _ANSWER_WITHIN:
-            self._asked.clear()
-        return []
 
     def command(self, name: str, now: float) -> list[CodecOutput]:
         """See `Codec.command`: `drawer` opens the till (ESC p)."""
@@ -113,14 +101,20 @@ class EscPosPrinter:
 
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
-        self._asked.clear()
+        self._answered()
         return [self._told(piece) for piece in self._bytes.finish()]
+
+    def _answered(self) -> None:
+        super()._answered()
+        self._asked.clear()
 
     def _told(self, piece: Frame | Rejected) -> DeviceEvent:
         if isinstance(piece, Rejected):
             return piece
         byte = piece.body[0]
         kinds = [self._asked.popleft()] if self._asked else [1]
+        if not self._asked:
+            self._answered()
         trouble = [words for kind in kinds for bits, words in _TROUBLE[kind] if byte & bits]
         return Status(status="error" if trouble else "ack", detail=", ".join(trouble), raw=piece.raw)
 
@@ -198,9 +192,7 @@ SPEC = DriverSpec(
             help="QR codes drawn by the printer, or sent as a picture to printers that draw none",
         ),
         Option(name="cut", type="boolean", default=True, help="cut the paper; without a cutter four lines are fed"),
-        Option(
-            name="status", type="boolean", default=True, help="ask how the printer stands (DLE EOT) before printing"
-        ),
+        STATUS,
     ),
     dialogue=Dialogue(polls=False, commands=("drawer",)),
     tells=("state", "receipt"),

@@ -20,10 +20,10 @@ from typing import Any, Final
 
 from drivers.framing import NOISE_LIMIT
 from drivers.label import MARGIN, SIZE, lay_out
+from drivers.printer_codec import STATUS, PrinterCodec
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent, Document, Rejected, Status
 
-_ANSWER_WITHIN: Final = 2.0
 _TROUBLE: Final = (
     (0x01, "head open"),
     (0x02, "paper jam"),
@@ -34,21 +34,15 @@ _TROUBLE: Final = (
 )
 
 
-class TsplPrinter:
+class TsplPrinter(PrinterCodec):
     """Documents to TSPL, and its status byte; see `edge_agent.driver.Printer`. Sizes of the label in millimetres."""
 
     def __init__(self, *, width: int, height: int, gap: int, status: bool) -> None:
+        super().__init__(b"\x1b!?", status=status)
         self._width = width
         self._height = height
         self._gap = gap
-        self._status = status
-        self._asked_at: float | None = None
         self._held = b""
-
-    @property
-    def deadline(self) -> float | None:
-        """When an answer that has not come counts as none."""
-        return None if self._asked_at is None else self._asked_at + _ANSWER_WITHIN
 
     def render(self, document: Document, now: float) -> list[CodecOutput]:
         """See `Printer.render`. Raises ValueError where the parts do not fit on the label."""
@@ -65,37 +59,20 @@ class TsplPrinter:
         lines.append("PRINT 1,1")
         return [Send(data="".join(f"{line}\r\n" for line in lines).encode("gb18030", errors="replace"))]
 
-    def ask(self, now: float) -> list[CodecOutput]:
-        """See `Printer.ask`."""
-        if not self._status:
-            return []
-        self._asked_at = now
-        return [Send(data=b"\x1b!?")]
-
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`. Only the first byte after a question is an answer."""
         outputs: list[CodecOutput] = []
         if data and self._asked_at is not None:
-            self._asked_at = None
+            self._answered()
             outputs += self._noise(all_of_it=True)
             outputs.append(_stands(data[:1]))
             data = data[1:]
         self._held += data
         return outputs + self._noise()
 
-    def tick(self, now: float) -> list[CodecOutput]:
-        """See `Codec.tick`."""
-        if self._asked_at is not None and now >= self._asked_at + _ANSWER_WITHIN:
-            self._asked_at = None
-        return []
-
-    def command(self, name: str, now: float) -> list[CodecOutput]:
-        """See `Codec.command`: a label printer has none."""
-        raise ValueError(f"no command {name!r}; a label printer takes none")
-
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
-        self._asked_at = None
+        self._answered()
         return self._noise(all_of_it=True)
 
     def _noise(self, *, all_of_it: bool = False) -> list[CodecOutput]:
@@ -139,7 +116,7 @@ SPEC = DriverSpec(
     options=(
         *SIZE,
         Option(name="gap", type="integer", default=2, minimum=0, maximum=10, help="between labels, in millimetres"),
-        Option(name="status", type="boolean", default=True, help="ask how the printer stands (ESC !?) before printing"),
+        STATUS,
     ),
     dialogue=Dialogue(),
     tells=("state", "label"),

@@ -20,30 +20,24 @@ from typing import Any, Final
 
 from drivers.framing import Frame, FrameBuffer, Marked
 from drivers.label import DOTS_MM, HIGH, MARGIN, SIZE, lay_out
+from drivers.printer_codec import STATUS, PrinterCodec
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent, Document, Rejected, Status
 
 _FIELDS: Final = {12: ((1, "out of paper"), (2, "pause")), 11: ((2, "head open"), (3, "out of ribbon"))}
 """By the number of fields of a status line: which of them say what is wrong."""
 _LAST_LINE: Final = 2
-_ANSWER_WITHIN: Final = 2.0
 
 
-class ZplPrinter:
+class ZplPrinter(PrinterCodec):
     """Documents to ZPL, and its status lines; see `edge_agent.driver.Printer`. Sizes of the label in millimetres."""
 
     def __init__(self, *, width: int, height: int, font: str, status: bool) -> None:
+        super().__init__(b"~HS\r\n", status=status)
         self._width = width
         self._height = height
         self._font = font
-        self._status = status
         self._frames = FrameBuffer(Marked(start=b"\x02", end=b"\x03\r\n", limit=120))
-        self._asked_at: float | None = None
-
-    @property
-    def deadline(self) -> float | None:
-        """When an answer that has not come counts as none."""
-        return None if self._asked_at is None else self._asked_at + _ANSWER_WITHIN
 
     def render(self, document: Document, now: float) -> list[CodecOutput]:
         """See `Printer.render`. Raises ValueError where the parts do not fit on the label."""
@@ -61,33 +55,16 @@ class ZplPrinter:
         page = f"^XA^CI28^PW{self._width * DOTS_MM}^LL{self._height * DOTS_MM}{''.join(fields)}^XZ\r\n"
         return [Send(data=page.encode("utf-8"))]
 
-    def ask(self, now: float) -> list[CodecOutput]:
-        """See `Printer.ask`."""
-        if not self._status:
-            return []
-        self._asked_at = now
-        return [Send(data=b"~HS\r\n")]
-
     def feed(self, data: bytes, now: float) -> list[CodecOutput]:
         """See `Codec.feed`."""
         pieces = self._frames.feed(data)
         if any(isinstance(piece, Frame) and piece.body.count(b",") == _LAST_LINE - 1 for piece in pieces):
-            self._asked_at = None
+            self._answered()
         return [_told(piece) for piece in pieces]
-
-    def tick(self, now: float) -> list[CodecOutput]:
-        """See `Codec.tick`."""
-        if self._asked_at is not None and now >= self._asked_at + _ANSWER_WITHIN:
-            self._asked_at = None
-        return []
-
-    def command(self, name: str, now: float) -> list[CodecOutput]:
-        """See `Codec.command`: a label printer has none."""
-        raise ValueError(f"no command {name!r}; a label printer takes none")
 
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
-        self._asked_at = None
+        self._answered()
         return [_told(piece) for piece in self._frames.finish()]
 
 
@@ -128,7 +105,7 @@ SPEC = DriverSpec(
     options=(
         *SIZE,
         Option(name="font", type="text", default="E:SIMSUN.TTF", help="the printer's font that holds Chinese"),
-        Option(name="status", type="boolean", default=True, help="ask how the printer stands (~HS) before printing"),
+        STATUS,
     ),
     dialogue=Dialogue(),
     tells=("state", "label"),

@@ -12,8 +12,8 @@ import orjson
 
 from edge_agent.cli import exits
 from edge_agent.cli.output import write
-from edge_agent.driver import Send
 from edge_agent.event_json import event_json
+from edge_agent.model import DeviceEvent
 from edge_agent.registry import OptionError, Registry, discover
 
 
@@ -45,7 +45,7 @@ def command(
     if len(given) != 1 or source not in (None, "-"):
         raise click.UsageError("give the bytes by one of --hex HEX, --file FILE or -")
     if hex_text is not None:
-        data = _unhex(hex_text)
+        data = _unhex(registry, driver, hex_text)
     else:
         data = file.read_bytes() if file is not None else sys.stdin.buffer.read()
     try:
@@ -65,7 +65,7 @@ def decode(registry: Registry, driver: str, data: bytes, options: Mapping[str, A
     """
     codec = registry.make_codec(driver, options)
     outputs = [*codec.feed(data, 0.0), *codec.close(0.0)]
-    return [event_json(output) for output in outputs if not isinstance(output, Send)]
+    return [event_json(output) for output in outputs if isinstance(output, DeviceEvent)]
 
 
 def _decode_batch(registry: Registry) -> None:
@@ -83,7 +83,7 @@ def _answer(registry: Registry, line: bytes) -> dict[str, Any]:
         return {"driver": None, "events": [], "error": 'not a JSON object with "driver" and "hex"'}
     driver = str(request.get("driver"))
     try:
-        data = bytes.fromhex(request["hex"])
+        data = _bytes(registry, driver, request["hex"])
         options = request.get("options") or {}
         return {"driver": driver, "events": decode(registry, driver, data, options)}
     except KeyError as problem:
@@ -97,9 +97,17 @@ def _answer(registry: Registry, line: bytes) -> dict[str, Any]:
         return {"driver": driver, "events": [], "error": str(problem)}
 
 
-def _unhex(text: str) -> bytes:
+def _bytes(registry: Registry, driver: str, text: str) -> bytes:
+    """The bytes of a hexadecimal text; a number of bits is written with as many digits as it needs."""
+    spec = registry.drivers.get(driver)
+    if spec is not None and spec.bits is not None and len(text) == (spec.bits + 3) // 4:
+        text = text.rjust((spec.bits + 7) // 8 * 2, "0")
+    return bytes.fromhex(text)
+
+
+def _unhex(registry: Registry, driver: str, text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return _bytes(registry, driver, text)
     except ValueError as problem:
         raise exits.Exit(exits.BAD_DATA, f"--hex: {problem}") from None
 

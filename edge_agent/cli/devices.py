@@ -1,4 +1,4 @@
-"""`edge-agent devices`: list, watch, capture, commission, probe."""
+"""`edge-agent devices`: list, watch, capture, commission, probe, learn."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 
 from edge_agent.cli import exits
 from edge_agent.cli.commission import commission
+from edge_agent.cli.learn import learn
 from edge_agent.cli.output import config_option, output_option, show, write
 from edge_agent.cli.probe import probe
 from edge_agent.cli.words import say
@@ -23,6 +24,7 @@ def command() -> None:
 
 command.add_command(commission)
 command.add_command(probe)
+command.add_command(learn)
 
 
 @command.command("list")

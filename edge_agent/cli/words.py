@@ -187,6 +187,24 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "probe.last-digits-zero": ("末两位总是 0，数字方向可能反了", "its last digits are always 0: may be reversed"),
     "probe.too-heavy": ("数值大得不合理", "the value is too large to be a weight"),
+    "learn.weight": (
+        "（{n}/{of}）放上一个重量，等待稳定（各次不同，数字不要左右对称，如 1.235）",
+        "({n} of {of}) Put a weight on and wait until it is steady; another each time, such as 1.235",
+    ),
+    "learn.heard": ("收到 {bytes} 字节", "{bytes} bytes"),
+    "learn.moving": (
+        "现在用手轻压秤盘，使示值一直变化",
+        "Now press on the platter, so that the display keeps changing",
+    ),
+    "learn.press_enter": ("变化时按回车", "press Enter while it changes"),
+    "learn.a_weight": ("请输入秤面上的重量，如 1.235 kg", "type the weight that the display shows, such as 1.235 kg"),
+    "learn.broken_off": ("输入结束，未写文件", "the input ended; nothing was written"),
+    "learn.failed": ("没有学会", "not learned"),
+    "learn.done": (
+        "已写入 {file}。把它放在配置文件旁的 dialects.d/ 中，配置如下，然后用 devices commission 核对:\n\n{block}",
+        "{file} is written. Keep it in dialects.d/ beside the configuration, with this device, and prove it with "
+        "`devices commission`:\n\n{block}",
+    ),
     "demo.start": (
         "演示开始: 两台模拟秤, 一支模拟扫码枪, 内嵌消息服务器和城市平台。页面: {url}",
         "Demo: two simulated scales, a simulated scanner, an embedded broker, a stand-in for the city. Page: {url}",

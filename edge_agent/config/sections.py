@@ -304,11 +304,37 @@ class Receipt(_Section):
         return text
 
 
+class WebTls(_Section):
+    """The page's certificate and its private key."""
+
+    cert: str = Field(description="file with the certificate, and those that vouch for it, in PEM")
+    key: str = Field(description="file with its private key, in PEM")
+
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
 class Web(_Section):
     """The local page."""
 
     listen: str = Field("127.0.0.1:8080", description="address:port")
-    pin_file: str | None = Field(None, description="file with the PINs")
+    pin_file: str | None = Field(
+        None, description="file with the people and their PINs; needed where listen is not this box alone"
+    )
+    token_file: str | None = Field(None, description="file with the tokens of programs; absent: no local API")
+    tls: WebTls | bool = Field(
+        False, description="true: a certificate made by the agent; or { cert, key }; false: plain HTTP"
+    )
+    names: tuple[str, ...] = Field((), description="further host names under which the page is asked for")
+    at_scale: tuple[str, ...] = Field(
+        (), description="addresses of screens that stand beside the scale: zero and tare from there are not remote"
+    )
+    idle_lock: int = Field(600, ge=0, le=86_400, description="seconds until an idle page is locked; 0: never")
+    public_board: bool = Field(False, description="the notice board for customers needs no sign-in")
+
+    _tuples = field_validator("names", "at_scale", mode="before")(
+        lambda value: tuple(value) if isinstance(value, list) else value
+    )
 
     @field_validator("listen")
     @classmethod
@@ -316,8 +342,6 @@ class Web(_Section):
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or not 0 <= int(port) <= 65535:
             raise ValueError(f"{text!r} is not address:port|e.g. 127.0.0.1:8080")
-        if host.strip("[]") not in ("127.0.0.1", "::1", "localhost"):
-            raise ValueError("the page has no sign-in yet and stays on this box|127.0.0.1:PORT or [::1]:PORT")
         return text
 
     @property
@@ -325,6 +349,11 @@ class Web(_Section):
         """Host and port to listen on."""
         host, _, port = self.listen.rpartition(":")
         return host.strip("[]"), int(port)
+
+    @property
+    def on_lan(self) -> bool:
+        """Whether others than this box can ask."""
+        return self.address[0] not in _LOOPBACK
 
 
 class Metrics(_Section):

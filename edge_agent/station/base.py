@@ -53,6 +53,26 @@ def no_flags(device: str, at: Instant) -> tuple[Flag, ...]:
     return ()
 
 
+@dataclass(slots=True)
+class Duty:
+    """Who is on duty at a station, and since when (RFC 3339). Only the station's own thread changes it."""
+
+    person: str | None = None
+    since: str | None = None
+
+    def begin(self, person: str, since: str) -> None:
+        """Somebody begins work."""
+        self.person, self.since = person, since
+
+    def end(self) -> None:
+        """Nobody works here now."""
+        self.person = self.since = None
+
+    def facts(self) -> dict[str, str | None] | None:
+        """What the page shows; None while nobody is on duty."""
+        return None if self.person is None else {"person": self.person, "since": self.since}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a station has to know.
@@ -62,7 +82,8 @@ class Settings:
     and shop. `round_off` is how far amounts are rounded off.
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
-    what the ledger holds against a scale; every record weighed with it carries that.
+    what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
+    `operator` stands in while nobody does.
     """
 
     id: str
@@ -82,6 +103,7 @@ class Settings:
     crates: Mapping[str, int] = field(default_factory=dict)
     share: Share = field(default_factory=Share)
     first_number: int | None = None
+    duty: Duty = field(default_factory=Duty)
     device_flags: DeviceFlags = no_flags
 
 
@@ -112,6 +134,7 @@ class View:
     unit: str | None
     stability: str | None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    duty: Mapping[str, Any] | None = None
 
 
 class Station(Protocol):
@@ -263,7 +286,8 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
 
 def common(settings: Settings, at: Instant, *, operator: str | None = None) -> dict[str, Any]:
     """The fields that every body of a station shares."""
-    return {"clock": clock_facts(at), "party": settings.party, "operator": operator or settings.operator}
+    who = operator or settings.duty.person or settings.operator
+    return {"clock": clock_facts(at), "party": settings.party, "operator": who}
 
 
 def to_draft(settings: Settings, at: Instant, body: Body) -> Draft:

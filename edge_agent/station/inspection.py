@@ -102,7 +102,7 @@ class InspectionStation:
         about = self._subject(arguments)
         told = arguments.some(_FIELDS)
         told.setdefault("check_no", self._desk.paper_number(command.at))
-        told.setdefault("inspector", command.operator or self._settings.operator)
+        told.setdefault("inspector", command.operator or self._settings.duty.person or self._settings.operator)
         inspection = self._desk.draft(
             Inspection,
             command.at,

@@ -13,6 +13,7 @@ from edge_agent.station.inspection import InspectionStation
 from edge_agent.station.intake import IntakeStation
 from edge_agent.station.log import LogStation
 from edge_agent.station.sale import SaleStation
+from edge_agent.station.shift import Staffed
 from edge_agent.station.transfer import TransferStation
 from edge_agent.station.transform import TransformStation
 
@@ -34,4 +35,4 @@ ADDITIONS_BY_DEFAULT: Final = frozenset({"sale", "filling"})
 
 def make_station(settings: Settings, books: Books) -> Station:
     """The station of a mode. Raises KeyError for a mode that is not known."""
-    return MODES[settings.mode](settings, books)
+    return Staffed(MODES[settings.mode](settings, books), settings)

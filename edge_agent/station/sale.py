@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 from edge_agent.model import Command, Instant, Observation, Reading, Scan
@@ -20,7 +21,7 @@ from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import PricePer, Quote, fen, line_amount, price_suspect, round_off
 from edge_agent.station.arguments import MOST_PIECES, Arguments, NotDone
-from edge_agent.station.base import Outcome, Settings, View, common, to_draft, weight_view
+from edge_agent.station.base import Outcome, Settings, View, weight_view
 from edge_agent.station.batches import Account
 from edge_agent.station.books import Books
 from edge_agent.station.bounded import Bounded
@@ -70,6 +71,7 @@ class SaleStation:
             "clear": self._start_again,
             "confirm": self._confirm,
             "capture": self._capture,
+            "sell": self._sell_these,
             "ticket": self._till.begin_ticket,
             "settle": self._till.settle,
             "return": self._till.take_back,
@@ -103,14 +105,29 @@ class SaleStation:
             goods_name=goods.name if goods else None,
             buyer=self._buyer,
             not_goods=self._not_goods,
-            can_confirm=goods is not None and platter.cycle.load is not None,
+            can_confirm=goods is not None and (goods.price_per == "each" or platter.cycle.load is not None),
+            **self._offer(goods),
             batches=[
                 {"batch": each.batch, "left_mg": each.left_mg, "left_qty": each.left_qty} for each in open_batches
             ],
             batch=self._chosen.get(goods.code) if goods else None,
             ticket=self._till.ticket,
+            **self._till.view,
             **self._desk.view,
         )
+
+    def _offer(self, goods: Goods | None) -> dict[str, Any]:
+        """What the goods would cost now, before and after rounding off, and why they cannot be sold now."""
+        offer: dict[str, Any] = {"price_fen": None, "price_per": None, "amount_raw_fen": None, "amount_fen": None}
+        if goods is None or self._at is None:
+            return offer | {"why_not": "no-goods"}
+        offer |= {"price_fen": goods.price_fen, "price_per": goods.price_per}
+        try:
+            quantity, pieces = self._how_much(goods, Arguments({}), by_hand=False)
+        except NotDone as problem:
+            return offer | {"why_not": problem.code}
+        amounts = self._amounts(goods, quantity, pieces, self._desk.today(self._at))
+        return offer | {name: amounts[name] for name in offer} | {"why_not": None}
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
@@ -161,6 +178,11 @@ class SaleStation:
         return ()
 
     def _choose(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
+        self._goods = self._named(arguments)
+        self._reported = None
+        return ()
+
+    def _named(self, arguments: Arguments) -> Goods:
         """Goods by their code, PLU or article number. `name`, `price_fen` and `price_per` are as the catalogue has
         them where they are not given."""
         told = arguments.some(("code", "price_per"))
@@ -173,10 +195,8 @@ class SaleStation:
             price = arguments.whole("price_fen", 0, _MOST_PRICE)
         except NotDone:
             raise NotDone("bad-price") from None
-        self._reported = None
         name = arguments.text("name") or (item.name if item else None)
-        self._goods = Goods(code=item.code if item else code, name=name, price_fen=price, price_per=per)
-        return ()
+        return Goods(code=item.code if item else code, name=name, price_fen=price, price_per=per)
 
     def _choose_batch(self, _command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The batch that goods are sold from until it is sold out: `batch`, and `goods_code` or the chosen goods."""
@@ -218,14 +238,38 @@ class SaleStation:
     def _capture(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         return self._sell(command.at, command, arguments, by_hand=True)
 
+    def _sell_these(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """Goods and confirmation in one, for a program: what is chosen at the counter stays as it is.
+
+        The goods as for `goods`; how much is `net_mg` or `qty` as told, else the stable load on the scale.
+        """
+        goods = self._named(arguments)
+        counter = (self._goods, self._buyer, self._not_goods, self._reported)
+        self._buyer = self._not_goods = self._reported = None
+        try:
+            return self._sell(command.at, command, arguments, these=goods, ask=False)
+        finally:
+            self._goods, self._buyer, self._not_goods, self._reported = counter
+
     def _sell(
-        self, at: Instant, command: Command | None, arguments: Arguments, *, by_hand: bool = False, ask: bool = True
+        self,
+        at: Instant,
+        command: Command | None,
+        arguments: Arguments,
+        *,
+        these: Goods | None = None,
+        by_hand: bool = False,
+        ask: bool = True,
     ) -> Sequence[Draft]:
         """One sale. `amount_fen` is what the operator rounds the amount off to: never more than the amount."""
-        goods = self._goods
+        goods = these or self._goods
         if goods is None:
             raise NotDone("no-goods")
-        quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
+        told = arguments.mass("net_mg") if these is not None else None
+        if told is not None and goods.price_per != "each":
+            quantity, pieces = self._told(told), 1
+        else:
+            quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
         amounts = self._amounts(goods, quantity, pieces, self._desk.today(at))
         _round_down(amounts, arguments)
         source = self._source(goods, at, arguments.text("batch"), ask=ask)
@@ -233,32 +277,36 @@ class SaleStation:
             raise NotDone("stopped", *self._report(source, goods, at, command))
         flags = [*quantity.fields.pop("flags", ()), *goods.flags, *amounts.pop("flags")]
         flags += self._doubts(source, goods, quantity, pieces)
-        # Drawn last, so that what was refused uses up no number.
-        trace_code = self._desk.number(at)
-        body = Sale(
-            **common(self._settings, at, operator=command.operator if command else None),
+        fields = {
             **quantity.fields,
             **amounts,
-            flags=tuple(dict.fromkeys(flags)),
-            goods_code=goods.code,
-            goods_name=goods.name or (source.account.goods_name if source.account else None),
-            relief=self._relief(goods.code),
-            batch=source.batch,
-            trace_code=trace_code,
-            upstream_ticket=source.account.upstream if source.account else None,
-            lot=goods.lot,
-            serial=goods.serial,
-            expiry=goods.expiry,
-            seller=self._settings.party,
-            buyer=self._buyer,
-            **self._till.next_line(),
-        )
-        sale = to_draft(self._settings, at, body)
+            "flags": tuple(dict.fromkeys(flags)),
+            "goods_code": goods.code,
+            "goods_name": goods.name or (source.account.goods_name if source.account else None),
+            "relief": self._relief(goods.code),
+            "batch": source.batch,
+            "upstream_ticket": source.account.upstream if source.account else None,
+            "lot": goods.lot,
+            "serial": goods.serial,
+            "expiry": goods.expiry,
+            "seller": self._settings.party,
+            "buyer": self._buyer,
+        }
+        self._desk.draft(Sale, at, command, **fields)  # what is wrong with it, before a number is drawn for it
+        sale = self._desk.draft(Sale, at, command, **fields, trace_code=self._desk.number(at), **self._till.next_line())
         drafts = [sale]
         if source.stop is not None:
             drafts.append(self._desk.hit(source.stop, at, command, batch=source.batch, goods=goods.code, sold=sale.id))
         self._clear()
         return self._desk.taken(quantity, *drafts)
+
+    def _told(self, mass_mg: int) -> Quantity:
+        """A mass that another program weighed: the record says that it was brought in, and shows it in kilograms."""
+        if mass_mg == 0:
+            raise NotDone("bad-net_mg")
+        kilograms = f"{Decimal(mass_mg) / 1_000_000:f}"
+        fields = {"captured_by": "import", "net_mg": mass_mg, "indication": kilograms, "unit": "kg"}
+        return Quantity(fields=fields | {"flags": ("basis_unknown",)})
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
         if goods.price_per != "each":

@@ -27,6 +27,18 @@ class Till:
         self.ticket: str | None = None
         self._lines = 0
 
+    @property
+    def view(self) -> dict[str, Any]:
+        """The lines of the open ticket, and what they come to."""
+        if self.ticket is None:
+            return {"lines": [], "ticket_fen": None}
+        lines = self._desk.books.sales.on(self.ticket)
+        shown = ("goods_code", "goods_name", "net_mg", "qty", "amount_fen")
+        return {
+            "lines": [{"id": line.id, **{name: line.data[name] for name in shown}} for line in lines],
+            "ticket_fen": sum(line.left_fen or 0 for line in lines),
+        }
+
     def next_line(self) -> dict[str, Any]:
         """Ticket and line of the next sale; without a ticket each sale is a line by itself."""
         if self.ticket is None:
@@ -61,7 +73,7 @@ class Till:
             pay_method=arguments.one_of("pay_method", _PAY_METHODS) or "other",
             seller=self._desk.settings.party,
             buyer=lines[0].data["buyer"],
-            **arguments.some(("channel", "order_no")),
+            **arguments.some(("channel", "order_no", "pay_digest")),
         )
         if ticket is not None and ticket == self.ticket:
             self.ticket, self._lines = None, 0

@@ -173,6 +173,16 @@ class Outbox:
         """Refused records in order of their sequence, `limit` of them after the first `offset`."""
         with self._lock:
             wanted = Ranges(_slice(self._refused, offset, limit))
+        return self._described(wanted)
+
+    def refused(self, first: int, last: int) -> list[Refused]:
+        """The refused records from `first` to `last`, in order."""
+        with self._lock:
+            wanted = Ranges(self._refused.within(first, last))
+        return self._described(wanted)
+
+    def _described(self, wanted: Ranges) -> list[Refused]:
+        with self._lock:
             fresh = {s: r for s, r in (self._writing.refused | self._changes.refused).items() if s in wanted}
             superseded = Ranges(pair for first, last in wanted for pair in self._superseded.within(first, last))
         found = {

@@ -289,6 +289,24 @@ class Reader:
             )
         return found
 
+    def containing(self, text: str, *, last: int, first: int, limit: int) -> list[Row]:
+        """The newest records from `first` to `last` that hold this text as a whole JSON string, newest first.
+
+        There is no index: every body in the range is looked through, so the caller bounds the range.
+        """
+        needle = b'"%b"' % orjson.dumps(text)[1:-1]
+        rows = self._all(
+            "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
+            " ORDER BY sequence DESC LIMIT ?",
+            *(first, last, needle, limit),
+        )
+        return list(map(Row._make, rows))
+
+    def newest(self, before: int, limit: int) -> list[Row]:
+        """The newest records before a sequence, newest first."""
+        query = "SELECT sequence, body FROM records WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"
+        return list(map(Row._make, self._all(query, before, limit)))
+
     def holding(self, text: bytes, *, last: int) -> Iterator[Row]:
         """The records up to a sequence whose bytes hold a text, in order. Everything is looked through, in steps."""
         for first in range(self.anchor().sequence + 1, last + 1, _STEP):

@@ -254,6 +254,14 @@ class Store:
         """The later records that correct this one; see `Reader.naming`."""
         return self._reader.naming(record_id, after=after)
 
+    def containing(self, text: str, *, last: int, first: int, limit: int) -> list[Row]:
+        """The newest records that hold this text; see `Reader.containing`."""
+        return self._reader.containing(text, last=last, first=first, limit=limit)
+
+    def newest(self, before: int, limit: int) -> list[Row]:
+        """The newest records before a sequence, newest first."""
+        return self._reader.newest(before, limit)
+
     # --- what is signed
 
     def checkpoint(self) -> bytes | None:

@@ -88,6 +88,10 @@ class Dispatch:
         """Records that were published and are not settled."""
         return self._shipments.total + self._salvage.unverdicted
 
+    def sent(self, first: int, last: int) -> tuple[Range, ...]:
+        """The parts of a range that were published over this connection and wait for the platform's word."""
+        return tuple((low, high) for low, high, s in self._shipments.outstanding.overlapping(first, last) if not s.held)
+
     # What happened
 
     def opened(self, now: float, *, head: int, window: int, max_bytes: int) -> None:

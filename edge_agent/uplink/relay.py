@@ -26,6 +26,8 @@ from edge_agent.uplink.versions import MqttVersion, Versions
 from edge_agent.uplink.waker import Waker
 from edge_agent.uplink.witness import EVERY, Witness
 
+SENT_SHOWN: Final = 500
+"""So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
 _HEARING: Final = 0.5
@@ -79,8 +81,9 @@ class Relay:
     """Publishes what is kept until the platform has accepted it.
 
     `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
-    every `_TURN` seconds unless something holds it up. `witness` makes the checkpoints and reads the retained one;
-    without it there are none. `start` brings a thread that begins again after a fault.
+    every `_TURN` seconds unless something holds it up; `told` is called when records were sent or settled, or the link
+    changed. `witness` makes the checkpoints and reads the retained one; without it there are none. `start` brings a
+    thread that begins again after a fault.
     """
 
     def __init__(
@@ -92,8 +95,11 @@ class Relay:
         info: Callable[[], Mapping[str, Any]] = _no_facts,
         pulse: Callable[[], None] = _nothing,
         witness: Witness | None = None,
+        told: Callable[[], None] = _nothing,
     ) -> None:
         self._store = store
+        self._told = told
+        self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
         self._settings = settings
         self._identity = identity
@@ -121,7 +127,7 @@ class Relay:
         self._witness = witness
         self._granted: int | None = None
         self._open_at = 0.0
-        self._sent = False
+        self._unsigned = False
         self._checkpoint_at = 0.0
         self._checkpointed: bytes | None = None
         self._info_at = 0.0
@@ -164,8 +170,18 @@ class Relay:
             warning=self._dispatch.refusal,
         )
 
+    def sent(self) -> tuple[Range, ...]:
+        """Which of the newest `SENT_SHOWN` records were published and wait for the platform's word."""
+        return self._sent
+
     def _on_kept(self, _kept: Sequence[Any]) -> None:
         self._waker.set()
+
+    def _note_sent(self) -> None:
+        """Let others see, from any thread, what is under way."""
+        head = self._store.head.sequence
+        self._sent = self._dispatch.sent(max(1, head - SENT_SHOWN + 1), head)
+        self._told()
 
     # The thread
 
@@ -282,7 +298,7 @@ class Relay:
         if self._window is None:
             return
         self._granted = None
-        self._sent, self._checkpoint_at, self._checkpointed = True, 0.0, None
+        self._unsigned, self._checkpoint_at, self._checkpointed = True, 0.0, None
         self._dispatch.opened(
             clock.monotonic(),
             head=self._store.head.sequence,
@@ -304,6 +320,7 @@ class Relay:
     def _drop(self) -> None:
         self._dispatch.closed()
         self._granted = None
+        self._note_sent()
         if self._connection is not None:
             self._connection.close()
             self._abandoned, self._connection = self._connection, None
@@ -320,6 +337,7 @@ class Relay:
         if state is not LinkState.CONNECTING and self._logged != (state, reason):
             self._logged = (state, reason)
             _log.info("link.state", state=str(state), reason=reason, protocol=self._status.protocol)
+        self._told()
 
     def _say_goodbye(self) -> None:
         """Tell the broker that we go, so that the platform need not wait for the will."""
@@ -365,15 +383,16 @@ class Relay:
                 payload, content_type = self._compress(wire.batch(bodies))
                 mid = connection.publish(self._topics.records, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
-                self._sent = True
-        if self._sent and now >= self._checkpoint_at:
+                self._unsigned = True
+                self._note_sent()
+        if self._unsigned and now >= self._checkpoint_at:
             self._publish_checkpoint(connection, now)
 
     def _publish_checkpoint(self, connection: Connection, now: float) -> int | None:
         """Publish the signed head, if there is a new one and room for it; its message id."""
         if self._witness is None or connection.free < 1:
             return None
-        self._sent, self._checkpoint_at = False, now + EVERY
+        self._unsigned, self._checkpoint_at = False, now + EVERY
         payload = self._witness.checkpoint()
         if payload is None or payload == self._checkpointed:
             return None
@@ -435,6 +454,7 @@ class Relay:
         if delivered is not None:
             if delivered.chain is None:
                 self._settle(delivered.ranges, ())
+                self._note_sent()
             else:
                 self._settle_salvaged(Verdict(chain=delivered.chain, accepted=delivered.ranges))
         if self._dispatch.refusal != self._warned:
@@ -470,6 +490,7 @@ class Relay:
             verdict = self._known(verdict)
             moved = self._settle(verdict.accepted, verdict.rejected)
             self._dispatch.verdict(verdict, moved=moved, now=clock.monotonic())
+            self._note_sent()
         else:
             moved = self._settle_salvaged(verdict)
             awaited = self._dispatch.salvage_verdict(verdict, clock.monotonic())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_agent.agent import Agent, prepare
-from edge_agent.slips import NoSlip
+from edge_agent.facade import NotPrinted
 from hwsim.device import Device
 from hwsim.ports import open_port
 from hwsim.printer import Printer, Slip
@@ -191,7 +194,7 @@ def test_what_cannot_be_printed_says_why(printer: Callable[..., Device], stall: 
         (sale, "receipt", "bare", "no-printer"),
         ("1", "receipt", "A12", "not-a-sale"),
     ):
-        with pytest.raises(NoSlip) as told:
+        with pytest.raises(NotPrinted) as told:
             agent.slips.print(record, what, station)
         assert told.value.code == code
 
@@ -220,3 +223,66 @@ def test_the_certificate_of_a_batch_is_printed_again(
     assert {"left": "产地", "right": "山东寿光", "size": 1, "bold": False} in shown["lines"]
     assert agent.slips.picture(sale).startswith(b"<svg")
     agent.stop()
+
+
+def test_the_page_shows_and_prints_receipts(
+    printer: Callable[..., Device], stall: Callable[..., Agent], tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    device, page = printer(), free_port()
+    stall(device.port.name, rule="none").stop()
+    with (tmp_path / "agent.toml").open("a") as file:
+        file.write(f'[web]\nlisten = "127.0.0.1:{page}"\n')
+    agent = Agent(*prepare(tmp_path / "agent.toml"))
+    agent.start()
+    try:
+        sale = sell(agent)
+        client = Client(page)
+        shown = client.get(f"/api/records/{sale}/receipt")
+        assert {"left": "数量", "right": "4 件", "size": 1, "bold": False} in shown["lines"]
+        assert client.raw(f"/api/records/{sale}/receipt.svg").startswith(b"<svg")
+        assert client.post(f"/api/records/{sale}/print", {"what": "receipt"}) == (
+            200,
+            {"ok": True, "printer": "p", "job": 1},
+        )
+        assert "鸡蛋" in slips(device, 1)[0].text
+        for path, body, status, error in (
+            ("/api/records/nothing/print", {}, 404, "unknown"),
+            (f"/api/records/{sale}/print", {"what": "money"}, 400, "bad-request"),
+            (f"/api/records/{sale}/print", {"station": "bare"}, 409, "no-printer"),
+            (f"/api/records/{sale}/print", {"what": "certificate"}, 409, "no-intake"),
+        ):
+            got, answer = client.post(path, body)
+            assert (got, answer["error"]) == (status, error)
+            assert answer["what"]
+    finally:
+        agent.stop()
+
+
+class Client:
+    """A page, as far as cookies and the token of its session go."""
+
+    def __init__(self, port: int) -> None:
+        self._base = f"http://127.0.0.1:{port}"
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
+        )
+        self._token = self.get("/api/session")["csrf"]
+
+    def raw(self, path: str) -> bytes:
+        with self._opener.open(self._base + path, timeout=PATIENCE) as answer:
+            return bytes(answer.read())
+
+    def get(self, path: str) -> Any:
+        return json.loads(self.raw(path))
+
+    def post(self, path: str, body: Any) -> tuple[int, Any]:
+        request = urllib.request.Request(
+            self._base + path,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", "X-CSRF-Token": self._token, "Origin": self._base},
+        )
+        try:
+            with self._opener.open(request, timeout=PATIENCE) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as problem:
+            return problem.code, json.loads(problem.read())

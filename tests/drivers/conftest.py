@@ -45,7 +45,7 @@ def _vectors() -> Iterator[Vector]:
                 )
 
 
-_NO_READING = {"rejected", "status", "scan"}
+_NO_READING = {"rejected", "status", "scan", "tag"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,6 +54,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "weight_frame" in metafunc.fixturenames:
         frames = [v for v in _vectors() if len(v.events) == 1 and v.events[0].split()[0] not in _NO_READING]
         metafunc.parametrize("weight_frame", frames, ids=lambda vector: vector.id)
+    if "tag_frame" in metafunc.fixturenames:
+        frames = [v for v in _vectors() if len(v.events) == 1 and v.events[0].startswith("tag ")]
+        metafunc.parametrize("tag_frame", frames, ids=lambda vector: vector.id)
     if "spec" in metafunc.fixturenames:
         metafunc.parametrize("spec", bundle().drivers, ids=lambda spec: spec.id)
 

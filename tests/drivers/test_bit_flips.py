@@ -1,7 +1,8 @@
-"""One bit flipped in each frame of a stream: no dialect with a checksum may tell a weight that was not sent."""
+"""One bit flipped in each frame of a stream: with a checksum no weight and no tag may be told that was not sent."""
 
 from __future__ import annotations
 
+import binascii
 import functools
 import operator
 import random
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from edge_agent.driver import DriverSpec
-from edge_agent.model import Reading
+from edge_agent.model import Reading, TagRead
 
 
 def xor(data: bytes) -> bytes:
@@ -52,7 +53,91 @@ def tisa(chance: random.Random) -> bytes:
     return body + xor(body) + b"\r\n"
 
 
+def number(chance: random.Random) -> bytes:
+    """The EPC of a tag: mostly of six words, as on goods."""
+    return chance.randbytes(chance.choice((12, 12, 12, 8, 16)))
+
+
+def gen2(number: bytes) -> bytes:
+    """PC, EPC and the CRC that a tag sends with them."""
+    told = (len(number) // 2 << 11).to_bytes(2, "big") + number
+    return told + (binascii.crc_hqx(told, 0xFFFF) ^ 0xFFFF).to_bytes(2, "big")
+
+
+def uhf_m100(chance: random.Random) -> bytes:
+    told = bytes([chance.randrange(180, 220)]) + gen2(number(chance))
+    body = b"\x02\x22" + len(told).to_bytes(2, "big") + told
+    start, end = chance.choice((b"\xbb\x7e", b"\xaa\xdd"))
+    return bytes([start]) + body + bytes([sum(body) & 0xFF, end])
+
+
+def uhf_r2000(chance: random.Random) -> bytes:
+    told = bytes([1, 0x89, chance.randrange(256)]) + gen2(number(chance))[:-2] + bytes([chance.randrange(40, 90)])
+    frame = bytes([0xA0, len(told) + 1]) + told
+    return frame + bytes([-sum(frame) & 0xFF])
+
+
+def crc_8408(data: bytes) -> bytes:
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1
+    return crc.to_bytes(2, "little")
+
+
+def uhf_reader18(chance: random.Random) -> bytes:
+    epc = number(chance)
+    body = bytes([0, 1, chance.choice((1, 3)), 1, len(epc)]) + epc
+    body = bytes([len(body) + 2]) + body
+    return body + crc_8408(body)
+
+
+def uhf_reader288(chance: random.Random) -> bytes:
+    epc = number(chance)
+    body = bytes([0, 1, chance.choice((1, 3)), 1 << chance.randrange(4), 1, len(epc)]) + epc
+    body += bytes([chance.randrange(50, 110)])
+    body = bytes([len(body) + 2]) + body
+    return body + crc_8408(body)
+
+
+def mercury_crc(data: bytes) -> bytes:
+    crc = 0xFFFF
+    for byte in data:
+        for nibble in (byte >> 4, byte & 15):
+            top = crc >> 12
+            crc = (crc << 4 | nibble) & 0xFFFF
+            crc ^= functools.reduce(operator.xor, [0x1021 << bit for bit in range(4) if top >> bit & 1], 0)
+    return crc.to_bytes(2, "big")
+
+
+def mercury(chance: random.Random) -> bytes:
+    tag = gen2(number(chance))
+    told = bytes.fromhex("10001b01ff01") + bytes([1, chance.randrange(180, 220), 0x11]) + chance.randbytes(9)
+    told += bytes([5, 0, 0, 0x0F]) + (8 * len(tag)).to_bytes(2, "big") + tag
+    body = bytes([len(told), 0x22, 0, 0]) + told
+    return b"\xff" + body + mercury_crc(body)
+
+
+def rdm6300(chance: random.Random) -> bytes:
+    card = chance.randbytes(5)
+    return b"\x02" + (card + xor(card)).hex().upper().encode() + b"\x03"
+
+
+def pn532(chance: random.Random) -> bytes:
+    uid = chance.randbytes(chance.choice((4, 7)))
+    body = b"\xd5\x4b\x01\x01\x00\x04\x08" + bytes([len(uid)]) + uid
+    return b"\x00\x00\xff" + bytes([len(body), -len(body) & 0xFF]) + body + bytes([-sum(body) & 0xFF, 0])
+
+
 WRITERS: Mapping[str, Callable[[random.Random], bytes]] = {
+    "uhf-m100": uhf_m100,
+    "uhf-r2000": uhf_r2000,
+    "uhf-reader18": uhf_reader18,
+    "uhf-reader288": uhf_reader288,
+    "mercury": mercury,
+    "rdm6300": rdm6300,
+    "pn532": pn532,
     "xk3190-continuous": xk3190_continuous,
     "xk3190-command": xk3190_command,
     "xk3190-a12e": xk3190_a12e,
@@ -70,7 +155,8 @@ def told(spec: DriverSpec, *frames: bytes) -> list[tuple[str | None, str | None]
     codec = spec.make({"poll": False} if spec.dialogue.polls else {})
     outputs = [output for frame in frames for output in codec.feed(frame, 0.0)]
     outputs += codec.close(0.0)
-    return [(output.weight, output.unit) for output in outputs if isinstance(output, Reading) and output.weight]
+    readings = [(output.weight, output.unit) for output in outputs if isinstance(output, Reading) and output.weight]
+    return readings or [(output.tag_id, output.kind) for output in outputs if isinstance(output, TagRead)]
 
 
 def flipped(frame: bytes, bit: int) -> bytes:
@@ -99,7 +185,7 @@ def test_no_flipped_bit_makes_a_weight(driver: str, specs: Mapping[str, DriverSp
     assert not wrong_weights(specs[driver], 10_000)
 
 
-@pytest.mark.soak("frames of checksummed scale dialects with one bit turned over")
+@pytest.mark.soak("frames of checksummed scales and tag readers with one bit turned over")
 @pytest.mark.parametrize("driver", WRITERS)
 def test_no_flipped_bit_of_a_million_frames_makes_a_weight(driver: str, specs: Mapping[str, DriverSpec]) -> None:
     assert not wrong_weights(specs[driver], 1_000_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import gc
 import random
@@ -15,7 +16,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Printer, Send
+from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Printer
+from edge_agent.model import DeviceEvent
 
 MOST_HELD = 9_000
 SLOWEST = 0.1
@@ -130,7 +132,7 @@ class Patient:
         before = time.thread_time()
         outputs = call()
         took = time.thread_time() - before
-        events = [output for output in outputs if not isinstance(output, Send)]
+        events = [output for output in outputs if isinstance(output, DeviceEvent)]
         self.said.update(type(event).__name__ for event in events)
         raw = b"".join(event.raw for event in events)
         assert self._held.startswith(raw), "bytes came out that did not go in, or in another order"
@@ -149,12 +151,23 @@ def listening(spec: DriverSpec) -> dict[str, Any]:
 
 
 def resident() -> int:
+    """Bytes of memory in use; what earlier tests freed is given back first, or growth could hide in it."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds: float = float("inf")) -> int:
     """Feed `amount` bytes, or as many as go in `seconds`; how many went."""
+    gc.collect()
+    gc.freeze()  # a walk through all that the test run holds would be taken for the codec's time
+    try:
+        return _fuzz(spec, frames, amount, seed, seconds)
+    finally:
+        gc.unfreeze()
+
+
+def _fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds: float) -> int:
     chance = random.Random(seed)
     chunks = Stream(frames, chance).chunks()
     until = time.monotonic() + seconds
@@ -175,7 +188,8 @@ def fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds:
     growth = resident() - memory
     assert growth <= MOST_GROWTH, f"{growth} bytes more than after the first tenth"
     assert said["Rejected"] > 0, "nothing was refused: the stream is too kind"
-    assert said.total() > said["Rejected"], "nothing was read: the stream is too hostile to reach far"
+    told = ("Status",) if spec.kind == "printer" else ("Reading", "Scan", "TagRead")
+    assert any(said[kind] for kind in told), "nothing was read: the stream is too hostile to reach far"
     return fed
 
 

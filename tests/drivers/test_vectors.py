@@ -12,7 +12,7 @@ import pytest
 
 from drivers.vectors import describe, play
 from edge_agent.driver import Codec, DriverSpec
-from edge_agent.model import Reading
+from edge_agent.model import Reading, TagRead
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 ALL_CUTS = 60
@@ -72,6 +72,20 @@ def test_a_stream_that_ends_within_a_frame_gives_its_weight_or_none(
         for event in play(listening(weight_frame), [weight_frame.data[:at]]):
             if isinstance(event, Reading):
                 assert (event.weight, event.unit, event.condition) == (whole.weight, whole.unit, whole.condition)
+
+
+def test_a_stream_that_begins_or_ends_within_a_frame_gives_no_other_tag(
+    tag_frame: Any, listening: Callable[[Any], Codec]
+) -> None:
+    """Not even one that the frame behind would complete."""
+    whole = play(listening(tag_frame), [tag_frame.data])
+    (sent,) = [event.tag_id for event in whole if isinstance(event, TagRead)]
+    for at in range(1, len(tag_frame.data)):
+        for stream in (tag_frame.data[at:], tag_frame.data[:at]):
+            assert not [e for e in play(listening(tag_frame), [stream]) if isinstance(e, TagRead)], stream
+        stream = tag_frame.data[at:] + tag_frame.data
+        told = [e.tag_id for e in play(listening(tag_frame), [stream]) if isinstance(e, TagRead)]
+        assert told == ([] if tag_frame.driver == "wiegand" and at < 4 else [sent]), stream
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ def test_a_scanner_and_a_replay_play_what_they_are_given(command: Any, terminal:
 def test_a_dialect_without_a_simulator_is_replayed_from_its_vectors(
     command: Any, terminal: Any, tmp_path: Path
 ) -> None:
-    (tmp_path / "and.jsonl").write_text('{"driver":"and-standard","hex":"53542c"}\n')
-    scale = command("scale", "and-standard", "--vectors", str(tmp_path))
+    (tmp_path / "new.jsonl").write_text('{"driver":"new-make","hex":"53542c"}\n')
+    scale = command("scale", "new-make", "--vectors", str(tmp_path))
     assert b"ST," in terminal(scale.line()["port"]).read_until(lambda got: b"ST," in got)
 
 

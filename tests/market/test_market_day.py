@@ -24,6 +24,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
+import rfc8785
+from jsonschema import Draft202012Validator
 from real_broker import Mosquitto
 
 from edge_agent.board import Board
@@ -33,10 +35,11 @@ from edge_agent.exports.national import Place, profile_of
 from edge_agent.exports.standings import Corrections
 from edge_agent.health import Health
 from edge_agent.model import Command, Instant, Observation, Reading
-from edge_agent.records import corrections
+from edge_agent.records import canonical, corrections
 from edge_agent.records.bodies import BODIES
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import GENESIS_HASH, hash_of
+from edge_agent.records.schemas import record_schema
 from edge_agent.station import Books, Settings, make_station
 from edge_agent.station.books import Entry
 from edge_agent.station.weigh_cycle import CycleRules
@@ -47,6 +50,7 @@ from hwsim.city import City
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PROFILE = resources.files("edge_agent.exports") / "profiles" / "meat-vegetables.toml"
+RECORD = Draft202012Validator(record_schema())
 OPENING = ("receiving", "storing")  # how a batch comes in
 SOURCE = "/market-1/gw-1"
 OPENS_MS = 1_795_384_800_000  # 2026-11-23 06:00 in Shanghai
@@ -351,6 +355,8 @@ def check(market: Market, events: list[dict[str, Any]]) -> None:
     }
     for event in events:
         assert body_problems(BODIES[event["type"]], event["data"]) == [], event["type"]
+        assert list(RECORD.iter_errors(event)) == [], event["type"]
+        assert canonical.dumps(event) == rfc8785.dumps(event)
 
     opened = {e["data"]["batch"] for e in events if e["type"] in ("trace.intake.v1", "trace.transfer.v1")}
     linked = [e for e in events if e["type"] == "trace.sale.v1" and e["data"]["batch"] in opened]

@@ -166,14 +166,19 @@ def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
 
 def test_only_the_page_itself_may_ask(stall: Stall) -> None:
     confirm = f"{stall.url}/api/stations/A12/confirm"
-    kind = "application/json"
-    assert ask(confirm, {}, Content_Type=kind) == (409, {"ok": False, "refused": "no-goods", "kept": []})
-    assert ask(confirm, {}, Content_Type="text/plain")[0] == 403
-    assert ask(confirm, {}, Content_Type=kind, Origin="http://evil.example")[0] == 403
+    with urllib.request.urlopen(f"{stall.url}/api/session", timeout=20) as answer:
+        cookie, session = answer.headers["set-cookie"].partition(";")[0], json.loads(answer.read())
+    mine = {"Cookie": cookie, "X_CSRF_Token": session["csrf"], "Content_Type": "application/json"}
+    status, refusal = ask(confirm, {}, **mine)
+    assert (status, refusal["refused"], refusal["kept"]) == (409, "no-goods", [])
+    assert ask(confirm, {}, **{**mine, "X_CSRF_Token": "x"})[1]["error"] == "csrf"
+    assert ask(confirm, {}, **{**mine, "Cookie": ""})[1]["error"] == "csrf"
+    assert ask(confirm, {}, **{**mine, "Content_Type": "text/plain"})[0] == 415
+    assert ask(confirm, {}, **mine, Origin="http://evil.example")[0] == 403
     assert ask(f"{stall.url}/api/state", Host="evil.example")[0] == 403
-    assert ask(confirm, {"arguments": 3}, Content_Type=kind)[0] == 400
-    assert ask(f"{stall.url}/api/stations/B1/confirm", {}, Content_Type=kind)[0] == 404
-    assert ask(f"{stall.url}/api/stations/A12/dance", {}, Content_Type=kind)[1]["refused"] == "unknown-command"
+    assert ask(confirm, {"arguments": 3}, **mine)[0] == 400
+    assert ask(f"{stall.url}/api/stations/B1/confirm", {}, **mine)[0] == 404
+    assert ask(f"{stall.url}/api/stations/A12/dance", {}, **mine)[1]["refused"] == "unknown-command"
     assert ask(f"{stall.url}/static/..%2f..%2fagent.py")[0] == 404
     status, state = ask(f"{stall.url}/api/state")
     assert status == 200
@@ -184,7 +189,7 @@ def test_the_page_runs_nothing_that_is_not_its_own(stall: Stall) -> None:
     with urllib.request.urlopen(stall.url, timeout=20) as answer:
         policy = answer.headers["content-security-policy"]
         html = answer.read().decode()
-    assert "default-src 'self'" in policy
+    assert "default-src 'none'; script-src 'self'" in policy
     assert "unsafe" not in policy
     assert "http://" not in html
     assert "https://" not in html

@@ -12,7 +12,7 @@ from edge_agent.records.money import PricePer
 from edge_agent.records.shape import Form, Named, Range, Says, Unit
 
 MARKETS: Final = "practice of market node systems (specification of 2010 for meat and vegetables)"
-MUNICIPAL: Final = "municipal interface (docs/reference/mapping.md)"
+MUNICIPAL: Final = "municipal interface (docs/reference/municipal.md)"
 GBT_38156: Final = "GB/T 38156, groups of clause 5"
 OIML: Final = "OIML R 76"
 

@@ -5,9 +5,10 @@ const icons = {
   empty: "０", loading: "⇣", moving: "≈", stable: "■", captured: "✓", unloading: "⇡", "loaded-at-start": "▲",
   overload: "▲", underload: "▼", stale: "✕", disconnected: "✕", "bad-data": "✕", waiting: "…",
 };
-const marks = { saved: "✓", delivered: "✓✓", refused: "!" };
+const marks = { saved: "✓", sent: "↑", delivered: "✓✓", refused: "!" };
 
 let language = localStorage.getItem("language") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+let csrf = "";
 const seen = { stations: {}, status: null, records: [] };
 const byId = (id) => document.getElementById(id);
 const say = () => words[language];
@@ -97,7 +98,7 @@ async function confirmSale(station, card) {
   const answer = card.querySelector(".answer");
   try {
     const response = await fetch(`/api/stations/${encodeURIComponent(station)}/confirm`, {
-      method: "POST", headers: { "content-type": "application/json" }, body: "{}",
+      method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: "{}",
     });
     const result = await response.json();
     answer.textContent = result.ok ? `✓ ${say().saved}` : say().refusal[result.refused] ?? result.refused;
@@ -106,15 +107,40 @@ async function confirmSale(station, card) {
   }
 }
 
-function connect() {
+async function connect() {
+  try {
+    csrf = (await (await fetch("/api/session")).json()).csrf;
+  } catch {
+    setTimeout(connect, 2000);
+    return;
+  }
   const stream = new EventSource("/api/events");
-  const on = (name, show) => stream.addEventListener(name, (event) => {
-    seen[name] = JSON.parse(event.data);
-    show();
+  const on = (name, take) => stream.addEventListener(name, (event) => take(JSON.parse(event.data)));
+  on("snapshot", (state) => {
+    seen.stations = state.stations;
+    seen.status = state.status;
+    seen.records = state.records;
+    showAll();
   });
-  on("stations", showStations);
-  on("status", showStatus);
-  on("records", showRecords);
+  on("station", ({ station, view }) => {
+    seen.stations[station] = view;
+    showStations();
+  });
+  on("status", (changes) => {
+    Object.assign(seen.status, changes);
+    showStatus();
+  });
+  on("record", (record) => {
+    seen.records = [record, ...seen.records].slice(0, 50);
+    showRecords();
+  });
+  on("marks", (changes) => {
+    for (const change of changes) {
+      const record = seen.records.find((each) => each.sequence === change.sequence);
+      if (record) Object.assign(record, change);
+    }
+    showRecords();
+  });
   stream.onerror = () => {
     showAlarm(say().lostPage);
     if (stream.readyState === EventSource.CLOSED) setTimeout(connect, 2000);

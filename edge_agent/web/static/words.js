@@ -3,8 +3,8 @@ export const words = {
   zh: {
     recent: "最近记录", pending: "待确认", rejected: "被退回", confirm: "确认销售", goods: "商品", noGoods: "请扫码选择商品",
     legal: "以秤面示值为准", scanned: "已扫", synced: "时间已校准", unsynced: "时间待校准", lostPage: "与网关失去连接，正在重连",
-    storeAlarm: "记录暂时无法保存", saved: "已保存", delivered: "平台已确认", refused: "平台退回",
-    legend: "✓ 已保存　✓✓ 平台已确认　! 平台退回",
+    storeAlarm: "记录暂时无法保存", saved: "已保存", sent: "已发送", delivered: "平台已确认", refused: "平台退回",
+    legend: "✓ 已保存　↑ 已发送　✓✓ 平台已确认　! 平台退回",
     link: { connected: "● 在线", connecting: "◐ 连接中", offline: "○ 离线", none: "未配置上传" },
     state: {
       empty: "零位", loading: "上货中", moving: "不稳定", stable: "稳定", captured: "已记录", unloading: "取货中",
@@ -28,8 +28,8 @@ export const words = {
     recent: "Recent records", pending: "waiting", rejected: "refused", confirm: "Confirm sale", goods: "Goods",
     noGoods: "Scan to choose goods", legal: "The scale's own display is the legal indication", scanned: "Scanned",
     synced: "clock synchronised", unsynced: "clock not synchronised", lostPage: "Lost the gateway, reconnecting",
-    storeAlarm: "Records cannot be saved at the moment", saved: "saved", delivered: "accepted by the platform",
-    refused: "refused by the platform", legend: "✓ saved　✓✓ accepted by the platform　! refused",
+    storeAlarm: "Records cannot be saved at the moment", saved: "saved", sent: "sent", delivered: "accepted by the platform",
+    refused: "refused by the platform", legend: "✓ saved　↑ sent　✓✓ accepted by the platform　! refused",
     link: { connected: "● online", connecting: "◐ connecting", offline: "○ offline", none: "no uplink" },
     state: {
       empty: "zero", loading: "loading", moving: "moving", stable: "stable", captured: "recorded", unloading: "unloading",

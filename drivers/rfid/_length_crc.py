@@ -1,0 +1,60 @@
+"""What UHFReader18 and UHFReader288 share: frames of a length, an address, a command, a status and a CRC.
+
+    len | address | cmd | status | data | CRC low  CRC high       from the reader; len counts all behind itself
+    len | address | cmd |          data | CRC low  CRC high       from the host
+
+No byte marks the beginning. A header is one only with a command and a status of the manual, and only inventories are
+long; the CRC decides.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from drivers.checksum import crc16_reflected
+from drivers.sized_framing import MAYBE, Sized
+
+INVENTORY: Final = frozenset((0x01, 0x0F))
+ACTIVE: Final = 0xEE
+DONE, TIMED_OUT, MORE, MEMORY_FULL, ANTENNA, NO_TAG, HEARTBEAT = 0x01, 0x02, 0x03, 0x04, 0xF8, 0xFB, 0x28
+INVENTORY_STATUS: Final = frozenset((0x00, DONE, TIMED_OUT, MORE, MEMORY_FULL, ANTENNA, 0xF9, 0xFA, NO_TAG, 0xFE, 0xFF))
+_COMMANDS: Final = frozenset((*range(0x02, 0x0F), *range(0x10, 0x80), 0x92, 0x93, 0x94))
+_LONGEST: Final = 0x60
+_SHORTEST: Final = 4
+
+
+def _measure(header: bytes) -> int | None:
+    if not header:
+        return MAYBE
+    length = header[0]
+    if length < _SHORTEST:
+        return None
+    if len(header) < 3:
+        return MAYBE
+    if header[2] in INVENTORY or header[2] == ACTIVE:
+        if length == _SHORTEST:
+            return 1 + length
+        if len(header) < 4:
+            return MAYBE
+        # An inventory of the host may carry settings: they are few.
+        known = header[3] in INVENTORY_STATUS or header[3] == HEARTBEAT or length < 12
+        return 1 + length if known else None
+    return 1 + length if header[2] in _COMMANDS and length <= _LONGEST else None
+
+
+def _check(raw: bytes) -> str:
+    return "" if crc16_reflected(raw[:-2]) == raw[-2:] else "checksum"
+
+
+FRAMING: Final = Sized(4, _measure, _check)
+
+
+def question(address: int, body: bytes) -> bytes:
+    """A frame of the host with its length and CRC."""
+    frame = bytes([len(body) + 3, address]) + body
+    return frame + crc16_reflected(frame)
+
+
+def round_over(raw: bytes) -> bool:
+    """Whether a frame of the reader ends what was asked; an inventory may say that more follows."""
+    return len(raw) > 5 and raw[2] != ACTIVE and not (raw[2] in INVENTORY and raw[3] == MORE)

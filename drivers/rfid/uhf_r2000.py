@@ -1,0 +1,123 @@
+"""UHF readers on Impinj R2000: Invelion, IND903 and their many brands.
+
+Source: IND903 and Invelion YR900x serial protocol; frames logged from readers in the field. 115200 8N1.
+
+    A0 | len | address | cmd | data | check          len counts all behind itself
+    \\_____________________________/
+          check = -(sum) & FF
+
+    tag    cmd 89, 8A, 8B:  freq<<2|antenna   PC PC   EPC   RSSI          dBm = RSSI - 129
+                            bit 7 of RSSI: antenna + 4
+    end    antenna  rate rate  total (4)       or, of 8A,  total (3)  milliseconds (4)
+    code   one byte: 10 done, 22 antenna missing, 36 no tag …
+
+The check is one byte, so the number of words that PC tells must be that of the EPC too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from drivers.framing import Frame
+from drivers.sized_framing import MAYBE, Sized
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, status
+from edge_agent.driver import Dialogue, DriverSpec, Option
+from edge_agent.model import DeviceEvent
+
+_START: Final = 0xA0
+_INVENTORY: Final = frozenset((0x89, 0x8A, 0x8B))
+_SELECT_ANTENNA: Final = 0x74
+_END_LENGTH: Final = 7
+_RSSI_ZERO: Final = 129
+_NO_TAG: Final = 0x36
+_DONE: Final = 0x10
+_CODES: Final = MappingProxyType(
+    {0x11: "failed", 0x20: "MCU reset", 0x21: "CW failed", 0x22: "antenna missing", 0x36: "no tag", 0x41: "wrong data"}
+)
+
+
+def _measure(header: bytes) -> int | None:
+    if header and header[0] != _START:
+        return None
+    if len(header) < 2:
+        return MAYBE
+    return 2 + header[1] if header[1] >= 3 else None
+
+
+def _check(raw: bytes) -> str:
+    return "" if sum(raw) & 0xFF == 0 else "checksum"
+
+
+def _read(frame: Frame) -> list[DeviceEvent]:
+    command, data = frame.body[3], frame.body[4:-1]
+    if len(data) == 1:
+        if data[0] == _DONE:
+            return status(frame.raw, "ack")
+        if data[0] == _NO_TAG:
+            return status(frame.raw, "other", "no tag")
+        known = _CODES.get(data[0])
+        return status(frame.raw, "error", known) if known else status(frame.raw, "other")
+    if command not in _INVENTORY or len(data) in (0, _END_LENGTH):
+        return status(frame.raw, "other")
+    words = int.from_bytes(data[1:3], "big") >> 11
+    if len(data) < 6 or len(data) != 4 + 2 * words:
+        raise Refused("malformed")
+    antenna = (data[0] & 3) + 1 + (4 if data[-1] & 0x80 else 0)
+    return [epc(data[3:-1], antenna=antenna, rssi_dbm=(data[-1] & 0x7F) - _RSSI_ZERO, raw=frame.raw)]
+
+
+def _answered(raw: bytes) -> bool:
+    """Whether a frame ends what was asked: a code, or the end of a round. A tag does not."""
+    return len(raw) == 6 or (raw[3] in _INVENTORY and len(raw) == _END_LENGTH + 5)
+
+
+def _framed(address: int, body: bytes) -> bytes:
+    frame = bytes([_START, len(body) + 2, address]) + body
+    return frame + bytes([-sum(frame) & 0xFF])
+
+
+def _make(options: Mapping[str, Any]) -> TagCodec:
+    asking = None
+    if options.get("poll", True):
+        address = options.get("address", 1)
+        questions: list[bytes] = []
+        for antenna in range(options.get("antennas", 0)):
+            questions.append(_framed(address, bytes([_SELECT_ANTENNA, antenna])))
+            questions.append(_framed(address, b"\x89\x01"))
+        asking = Asking(
+            always=questions or [_framed(address, b"\x89\x01")],
+            answered=_answered,
+            every=options.get("poll_ms", 20) / 1000,
+            within=2.0,
+        )
+    return TagCodec(Sized(2, _measure, _check), _read, asking)
+
+
+SPEC = DriverSpec(
+    id="uhf-r2000",
+    kind="rfid",
+    title="UHF reader on Impinj R2000 (A0 frames)",
+    make=_make,
+    models=("Invelion YR9000 series", "IND903", "readers of many brands with A0 frames"),
+    source="IND903 and Invelion serial protocol; frames logged from readers",
+    maturity="captured",
+    line=MappingProxyType({"baud": "115200", "bytesize": "8", "parity": "N", "stopbits": "1"}),
+    options=(
+        *asking_options(20),
+        Option(name="address", type="integer", default=1, minimum=0, maximum=255, help="the reader's address"),
+        Option(
+            name="antennas",
+            type="integer",
+            default=0,
+            minimum=0,
+            maximum=8,
+            help="read so many antennas in turn; 0: the one that is selected in the reader",
+        ),
+    ),
+    tells=("antenna", "rssi", "checksum"),
+    dialogue=Dialogue(polls=True),
+    stale_after=10.0,
+    status_is_life=True,
+)

@@ -1,0 +1,96 @@
+"""UHFReader18: desktop and gate readers of Chafon (CF-RU5102 …) and many brands.
+
+Source: UHFReader18 user's manual V2.0; frames of public tests checked against their CRC. 57600 8N1.
+
+    13    | 00      | 01  | 03     | 01 | 0C  00…0313 | 3F 39
+    len     address   cmd   status   n    len EPC …     CRC, low byte first
+
+    cmd 01, 0F   inventory. status 01 done, 02 timed out, 03 more frames follow, 04 memory full, F8 antenna, FB no tag
+    cmd EE       active mode, unasked: status 00, then the EPC alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from drivers.framing import Frame
+from drivers.rfid._length_crc import ACTIVE, ANTENNA, FRAMING, HEARTBEAT, INVENTORY, NO_TAG, question, round_over
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, status
+from edge_agent.driver import Dialogue, DriverSpec, Option
+from edge_agent.model import DeviceEvent
+
+_HEAD: Final = 5
+"""Bytes before the entries: length, address, command, status, how many."""
+
+
+def _read(frame: Frame) -> list[DeviceEvent]:
+    raw = frame.raw
+    if len(raw) == 5:
+        return status(raw, "other")
+    command, state, data = raw[2], raw[3], raw[4:-2]
+    if command == ACTIVE:
+        if state == HEARTBEAT:
+            return status(raw, "heartbeat")
+        if state != 0:
+            return status(raw, "error", f"status {state:02X}")
+        return [epc(data, raw=raw)]
+    if command not in INVENTORY:
+        return status(raw, "ack" if state == 0 else "other")
+    if state == ANTENNA:
+        return status(raw, "error", "antenna")
+    if state == NO_TAG or state > 4 or not data or data[0] == 0:
+        return status(raw, "other", "no tag")
+    return _entries(raw, data[0], len(data) - 1)
+
+
+def _entries(raw: bytes, count: int, room: int) -> list[DeviceEvent]:
+    at, stop = _HEAD, _HEAD + room
+    tags, ends = [], []
+    for _ in range(count):
+        if at >= stop:
+            raise Refused("malformed")
+        length = raw[at]
+        at += 1 + length
+        if at > stop:
+            raise Refused("malformed")
+        tags.append(epc(raw[at - length : at]))
+        ends.append(at)
+    if at != stop:
+        raise Refused("malformed")
+    return shared_out(raw, ends, tags)
+
+
+def _make(options: Mapping[str, Any]) -> TagCodec:
+    asking = None
+    if options.get("poll", True):
+        asking = Asking(
+            always=(question(options.get("address", 255), b"\x01"),),
+            answered=round_over,
+            every=options.get("poll_ms", 50) / 1000,
+            within=3.0,
+        )
+    return TagCodec(FRAMING, _read, asking)
+
+
+SPEC = DriverSpec(
+    id="uhf-reader18",
+    kind="rfid",
+    title="UHF reader with the UHFReader18 protocol",
+    make=_make,
+    models=("Chafon CF-RU5102, CF-RU5106, CF-RU6403", "readers of many brands with UHFReader18"),
+    source="UHFReader18 user's manual; frames of public tests",
+    maturity="captured",
+    line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
+    options=(
+        *asking_options(50),
+        Option(
+            name="address", type="integer", default=255, minimum=0, maximum=255, help="the reader's address; 255: any"
+        ),
+    ),
+    tells=("checksum",),
+    dialogue=Dialogue(polls=True),
+    stale_after=15.0,
+    status_is_life=True,
+)

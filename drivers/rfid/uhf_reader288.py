@@ -1,0 +1,109 @@
+"""UHFReader288 and UHFReader86: readers of Chafon and others with several antennas.
+
+Source: UHFReader288 user's manual; frames of public tests checked against their CRC. 57600 8N1.
+
+    15    | 00      | 01  | 03     | 01      | 01 | 0C  30…59  40   | F9 3E
+    len     address   cmd   status   antenna   n    len EPC   RSSI    CRC, low byte first
+
+    antenna   one bit each: 01 the first, 04 the third
+    cmd EE    active mode, unasked: status 00, then antenna, len, EPC, RSSI, or the EPC alone; status 28 heartbeat
+
+The unit of its RSSI is not documented, so none is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from drivers.framing import Frame
+from drivers.rfid._length_crc import ACTIVE, ANTENNA, FRAMING, HEARTBEAT, INVENTORY, NO_TAG, question, round_over
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, status
+from edge_agent.driver import Dialogue, DriverSpec, Option
+from edge_agent.model import DeviceEvent
+
+_HEAD: Final = 6
+"""Bytes before the entries: length, address, command, status, antenna, how many."""
+
+
+def _read(frame: Frame) -> list[DeviceEvent]:
+    raw = frame.raw
+    if len(raw) == 5:
+        return status(raw, "other")
+    command, state, data = raw[2], raw[3], raw[4:-2]
+    if command == ACTIVE:
+        return _active(raw, state, data)
+    if command not in INVENTORY:
+        return status(raw, "ack" if state == 0 else "other")
+    if state == ANTENNA:
+        return status(raw, "error", "antenna")
+    if state == NO_TAG or state > 4 or len(data) < 2 or data[1] == 0:
+        return status(raw, "other", "no tag")
+    return _entries(raw, _antenna(data[0]), data[1], len(data) - 2)
+
+
+def _active(raw: bytes, state: int, data: bytes) -> list[DeviceEvent]:
+    if state == HEARTBEAT:
+        return status(raw, "heartbeat")
+    if state != 0:
+        return status(raw, "error", f"status {state:02X}")
+    if len(data) > 3 and data[1] == len(data) - 3 and _antenna(data[0]) is not None:
+        return [epc(data[2:-1], antenna=_antenna(data[0]), raw=raw)]
+    return [epc(data, raw=raw)]
+
+
+def _entries(raw: bytes, antenna: int | None, count: int, room: int) -> list[DeviceEvent]:
+    at, stop = _HEAD, _HEAD + room
+    tags, ends = [], []
+    for _ in range(count):
+        if at >= stop:
+            raise Refused("malformed")
+        length = raw[at]
+        at += 2 + length
+        if at > stop:
+            raise Refused("malformed")
+        tags.append(epc(raw[at - 1 - length : at - 1], antenna=antenna))
+        ends.append(at)
+    if at != stop:
+        raise Refused("malformed")
+    return shared_out(raw, ends, tags)
+
+
+def _antenna(mask: int) -> int | None:
+    """The antenna of a mask with one bit; None where there is none, or several."""
+    return mask.bit_length() if mask.bit_count() == 1 else None
+
+
+def _make(options: Mapping[str, Any]) -> TagCodec:
+    asking = None
+    if options.get("poll", True):
+        asking = Asking(
+            always=(question(options.get("address", 255), b"\x01"),),
+            answered=round_over,
+            every=options.get("poll_ms", 50) / 1000,
+            within=3.0,
+        )
+    return TagCodec(FRAMING, _read, asking)
+
+
+SPEC = DriverSpec(
+    id="uhf-reader288",
+    kind="rfid",
+    title="UHF reader with the UHFReader288 protocol",
+    make=_make,
+    models=("Chafon CF-MU801, CF-MU804, CF-RU5306", "UHFReader86 and UHFReader288 readers"),
+    source="UHFReader288 user's manual; frames of public tests",
+    maturity="captured",
+    line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
+    options=(
+        *asking_options(50),
+        Option(
+            name="address", type="integer", default=255, minimum=0, maximum=255, help="the reader's address; 255: any"
+        ),
+    ),
+    tells=("antenna", "checksum"),
+    dialogue=Dialogue(polls=True),
+    stale_after=15.0,
+    status_is_life=True,
+)

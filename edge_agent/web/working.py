@@ -1,0 +1,85 @@
+"""The routes of work: stations, corrections, instruments, stops, complaints."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from edge_agent.facade import Facade
+from edge_agent.web.access import NARROWER
+from edge_agent.web.answers import Refusal, command_reply, json_body, text_in
+from edge_agent.web.door import Door, Who
+
+_KINDS: Final = ("void", "amend", "return")
+
+
+class Working:
+    """What people at the stall do."""
+
+    def __init__(self, agent: Facade, door: Door) -> None:
+        self._agent = agent
+        self._door = door
+
+    async def command(self, request: Request, who: Who) -> Response:
+        """Have a station do something."""
+        station, name = request.path_params["station"], request.path_params["command"]
+        body = await json_body(request)
+        arguments = body.get("arguments", {})
+        if not isinstance(arguments, dict):
+            raise Refusal(400, "bad-request", "arguments is no object", where="body.arguments", right="{…}")
+        key = text_in(body, "key", longest=200, needed=False)
+        if station not in self._agent.settings()["stations"]:
+            raise Refusal(404, "no-such-station", f"there is no station {station[:40]!r}", where="path")
+        if name in NARROWER:
+            self._door.require(who, NARROWER[name])
+        result = await asyncio.to_thread(self._agent.command, station, name, arguments, who.operator, key=key)
+        return command_reply(result)
+
+    async def instrument(self, request: Request, who: Who) -> Response:
+        """Zero or tare a scale: for whoever sees its display."""
+        device = request.path_params["device"]
+        body = await json_body(request)
+        name = text_in(body, "name", longest=40)
+        stations = [s for s, facts in self._agent.settings()["stations"].items() if device in facts["devices"]]
+        if not stations:
+            raise Refusal(404, "not-found", f"there is no device {device[:40]!r}", where="path")
+        if not any(self._door.sessions.at_scale(who.session, station) for station in stations):
+            self._door.require_at_scale(who, stations[0])
+        return command_reply(await asyncio.to_thread(self._agent.instrument, device, str(name), who.operator))
+
+    def correct(self, kind: str) -> Any:
+        """The handler of one kind of correction."""
+        assert kind in _KINDS
+
+        async def handler(request: Request, who: Who) -> Response:
+            body = await json_body(request)
+            details = body.get("details", {})
+            if not isinstance(details, dict):
+                raise Refusal(400, "bad-request", "details is no object", where="body.details", right="{…}")
+            reason = text_in(body, "reason", longest=2_000, needed=False) or ""
+
+            def do() -> Any:
+                return self._agent.correct(
+                    kind, request.path_params["record"], reason=reason, operator=who.operator, details=details
+                )
+
+            return command_reply(await asyncio.to_thread(do))
+
+        return handler
+
+    async def confirm_stop(self, request: Request, who: Who) -> Response:
+        """Somebody has taken note of a stop of sale."""
+        body = await json_body(request)
+        station = text_in(body, "station", longest=64, needed=False)
+        stop = request.path_params["stop"]
+        return command_reply(await asyncio.to_thread(self._agent.confirm_stop, stop, station, who.operator))
+
+    async def complain(self, request: Request, who: Who) -> Response:
+        """Somebody complains."""
+        body = await json_body(request)
+        station = text_in(body, "station", longest=64, needed=False)
+        fields = {name: value for name, value in body.items() if name != "station"}
+        return command_reply(await asyncio.to_thread(self._agent.note_complaint, station, fields, who.operator))

@@ -1,0 +1,179 @@
+"""How readers of tags are asked, driven by told time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from drivers.vectors import describe
+from edge_agent.driver import Codec, CodecOutput, DriverSpec, HangUp, Send
+
+GREETING = bytes.fromhex("043f000000200ab288c900f600160080000c0004f8535baadaff010000060000")
+NO_TAG = bytes.fromhex("bb01ff000115167e")
+TAG = bytes.fromhex("bb02220011d53000e20010710000529b0940b402eb980c7e")
+
+
+def words(outputs: Sequence[CodecOutput]) -> list[str]:
+    def one(output: CodecOutput) -> str:
+        if isinstance(output, HangUp):
+            return f"hang up: {output.reason}"
+        return output.data.hex() if isinstance(output, Send) else describe(output)
+
+    return [one(output) for output in outputs]
+
+
+def test_a_reader_is_asked_again_when_it_has_answered(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-m100"].make({"poll_ms": 50})
+    assert words(codec.tick(10.0)) == ["bb00220000227e"]
+    assert words(codec.tick(10.1)) == []
+    assert words(codec.feed(NO_TAG, 10.2)) == ["status other"]
+    assert codec.deadline == pytest.approx(10.25)
+    assert words(codec.tick(10.25)) == ["bb00220000227e"]
+    assert words(codec.feed(TAG, 10.3)) == ["tag epc E20010710000529B0940B402"]
+    assert codec.deadline == pytest.approx(10.35)
+
+
+def test_half_an_answer_does_not_swallow_the_next(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-m100"].make({})
+    codec.tick(10.0)
+    assert words(codec.feed(TAG[:12], 10.1)) == []
+    assert words(codec.tick(10.5)) == ["rejected truncated", "bb00220000227e"]
+    assert words(codec.feed(TAG, 10.6)) == ["tag epc E20010710000529B0940B402"]
+
+
+def test_a_reader_that_does_not_answer_is_asked_less_often(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-m100"].make({})
+    said = [words(codec.tick(at)) for at in (10.0, 10.5, 11.0, 11.5, 13.4)]
+    assert [len(each) for each in said] == [1, 1, 1, 0, 0]
+    assert words(codec.tick(13.5)) == ["bb00220000227e"]
+
+
+def test_r2000_reads_its_antennas_in_turn(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-r2000"].make({"antennas": 2, "poll_ms": 20})
+    done, end = bytes.fromhex("a004017410d7"), bytes.fromhex("a00a018900001100000005b6")
+    at = 10.0
+    asked = []
+    for answer in (done, end, done, end, done):
+        asked += words(codec.tick(at))
+        codec.feed(answer, at + 0.01)
+        at += 0.1
+    assert asked == ["a004017400e7", "a004018901d1", "a004017401e6", "a004018901d1", "a004017400e7"]
+
+
+def test_more_to_come_is_no_end_of_a_round(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-reader288"].make({})
+    assert words(codec.tick(10.0)) == ["04ff011bb4"]
+    codec.feed(bytes.fromhex("1500010301010c3039606303c74380001a055940f93e"), 10.1)
+    assert words(codec.tick(10.3)) == []
+    codec.feed(bytes.fromhex("0700010101001e4b"), 10.4)
+    assert words(codec.tick(10.5)) == ["04ff011bb4"]
+
+
+def test_pn532_is_woken_and_set_up_before_it_is_asked_for_cards(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["pn532"].make({})
+    ack = bytes.fromhex("0000ff00ff00")
+    (wake,) = words(codec.tick(10.0))
+    assert wake.startswith("5555")
+    assert wake.endswith("0000ff05fbd4140114010200")
+    assert words(codec.feed(ack, 10.01)) == ["status ack"]
+    assert words(codec.tick(10.02)) == []
+    codec.feed(bytes.fromhex("0000ff02fed5151600"), 10.03)
+    assert words(codec.tick(10.04)) == ["0000ff06fad43205ff0102f300"]
+    codec.feed(ack + bytes.fromhex("0000ff02fed533f800"), 10.05)
+    assert words(codec.tick(10.3)) == ["0000ff04fcd44a0200e000"]
+
+
+def test_a_thingmagic_that_stops_streaming_is_started_again(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["mercury"].make({})
+    (start,) = words(codec.tick(10.0))
+    assert start.startswith("ff102f00000122")
+    codec.feed(bytes.fromhex("ff0022040084e0"), 11.0)
+    assert words(codec.tick(13.9)) == []
+    codec.feed(bytes.fromhex("ff0022040084e0"), 13.9)
+    assert words(codec.tick(16.8)) == []
+    assert words(codec.tick(16.9)) == [start]
+
+
+# LLRP
+
+
+def answer(question: int, *, code: int = 0) -> bytes:
+    status = b"\x01\x1f\x00\x08" + code.to_bytes(2, "big") + b"\x00\x00"
+    return (0x0400 | question + 10).to_bytes(2, "big") + (10 + len(status)).to_bytes(4, "big") + bytes(4) + status
+
+
+@pytest.fixture
+def llrp(specs: Mapping[str, DriverSpec]) -> Codec:
+    return specs["llrp"].make({"keepalive_s": 2, "refused_wait_s": 40})
+
+
+def started(codec: Codec, at: float) -> list[str]:
+    said = words(codec.tick(at)) + words(codec.feed(GREETING, at))
+    for question in (3, 21, 20, 24):
+        said += words(codec.feed(answer(question, code=101 if question == 21 else 0), at))
+    return [each[:4] for each in said if not each.startswith("status")]
+
+
+def test_the_reader_is_set_up_question_by_question(llrp: Codec) -> None:
+    assert started(llrp, 10.0) == ["0403", "0415", "0414", "0418", "0440"]
+
+
+def test_a_keepalive_is_answered_with_its_number(llrp: Codec) -> None:
+    started(llrp, 10.0)
+    assert words(llrp.feed(bytes.fromhex("043e0000000a00012345"), 11.0)) == [
+        "status heartbeat",
+        "04480000000a00012345",
+    ]
+
+
+def test_a_silent_reader_is_lost_after_two_and_a_half_keepalives(llrp: Codec) -> None:
+    started(llrp, 10.0)
+    llrp.feed(bytes.fromhex("043e0000000a00000001"), 12.0)
+    assert words(llrp.tick(16.9)) == []
+    assert words(llrp.tick(17.0)) == ["hang up: the reader has fallen silent: no keepalive came"]
+    assert llrp.deadline is None
+
+
+def test_half_a_message_is_no_sign_of_life(llrp: Codec) -> None:
+    started(llrp, 10.0)
+    llrp.feed(bytes.fromhex("043e000000"), 14.9)
+    assert words(llrp.tick(15.0)) == ["hang up: the reader has fallen silent: no keepalive came"]
+
+
+def test_a_reader_with_another_client_is_left_in_peace(llrp: Codec) -> None:
+    llrp.tick(10.0)
+    _status, hang_up = llrp.feed(GREETING[:-1] + b"\x02", 10.1)
+    assert isinstance(hang_up, HangUp)
+    assert (hang_up.busy, hang_up.retry_after) == (True, 40)
+    assert "another client" in hang_up.reason
+
+
+@pytest.mark.parametrize("refused", [3, 20, 24])
+def test_a_question_that_is_refused_is_named(llrp: Codec, refused: int) -> None:
+    llrp.tick(10.0)
+    llrp.feed(GREETING, 10.0)
+    for question in (3, 21, 20, 24):
+        outputs = llrp.feed(answer(question, code=100 if question == refused else 0), 10.0)
+        if question == refused:
+            break
+    assert isinstance(outputs[-1], HangUp)
+    assert "refused" in outputs[-1].reason
+    assert "100" in outputs[-1].reason
+
+
+@pytest.mark.parametrize("silent_after", range(4))
+def test_a_question_without_an_answer_ends_the_conversation(llrp: Codec, silent_after: int) -> None:
+    llrp.tick(10.0)
+    llrp.feed(GREETING, 10.0)
+    for question in (3, 21, 20, 24)[:silent_after]:
+        llrp.feed(answer(question), 10.0)
+    (hang_up,) = words(llrp.tick(20.0))
+    names = ("SET_READER_CONFIG", "DELETE_ROSPEC", "ADD_ROSPEC", "ENABLE_ROSPEC")
+    assert hang_up == f"hang up: the reader does not answer {names[silent_after]}"
+
+
+def test_a_port_that_does_not_greet_is_no_reader(llrp: Codec) -> None:
+    assert words(llrp.tick(10.0)) == []
+    (hang_up,) = words(llrp.tick(20.0))
+    assert "does not greet" in hang_up
