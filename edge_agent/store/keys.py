@@ -2,8 +2,9 @@
 
 It comes from systemd's credentials where the unit hands one over (`LoadCredential=trace-proof-key:…`), else from
 `NAME-signing.key` beside the store, which is made at the first start: mode 0600, written beside its place, synced, and
-put there in one step. A key that is there and cannot be used ends the start. The store remembers by which keys it was signed; with another
-one than the last of them records are kept, and nothing is signed until a person has said that this is right.
+put there in one step. A key that is there and cannot be used ends the start. The store remembers by which keys it was
+signed; with another one than the last of them records are kept, and nothing is signed until a person has said that
+this is right.
 """
 
 from __future__ import annotations
