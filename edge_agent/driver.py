@@ -30,10 +30,13 @@ port can be read by itself. At each opening it says `HID_MARK`, two bytes of len
 descriptor (length 0 where the device did not tell it); then, for each input report, two bytes of length and the report.
 No report begins with zero where reports are numbered, so a codec can tell this form from bare reports."""
 
+KEY_PAUSE: Final = 0xFE
 KEY_DROPPED: Final = 0xFF
 """How a transport of keyboards (`evdev:`) says keys, three bytes each: 80 released, 81 pressed or 82 repeated, then the
 kernel's key code, seven bits a byte, high bits first. Only a first byte has its top bit set, so that a stream can be
 entered anywhere. `KEY_DROPPED` alone: the kernel lost keys here (SYN_DROPPED), and what is being typed is not whole.
+`KEY_PAUSE` and a number in two bytes of seven bits: so many hundredths of a second passed before the next key, by the
+kernel's clock, where it was 50 ms or more; a program that was held up cannot tell by its own.
 Which layout the keys are to be read in is the codec's business."""
 
 
@@ -183,7 +186,8 @@ class DriverSpec:
     frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
     a good frame after which the device counts as silent; None for devices that speak only when used. With
     `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
-    number of bits, right-aligned in its bytes.
+    number of bits, right-aligned in its bytes. `check` is called with checked options when a configuration is read, and
+    raises ValueError, with what would be right, where they do not make a device together.
     """
 
     id: str
@@ -202,6 +206,7 @@ class DriverSpec:
     stale_after: float | None = None
     status_is_life: bool = False
     bits: int | None = None
+    check: Callable[[Mapping[str, Any]], None] | None = None
     api_version: int = API_VERSION
 
 

@@ -39,12 +39,17 @@ from edge_agent.model import (
 )
 from edge_agent.records.envelope import Draft
 from edge_agent.retry import Backoff
-from edge_agent.station import Outcome, Station
+from edge_agent.station import Outcome, Refused, Station
 from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
+_TOLD_AT_ONCE: Final[Mapping[str, str]] = {
+    "no-terminator": "no end of scan seen: set the scanner's suffix to Enter 扫码枪未发送结束符,请将其后缀设为回车",
+}
+"""Reasons of a refusal that a person can put right, in words; the first of them is told, not the twentieth."""
 _MOST_ASKED: Final = 8
+_LONGEST_SCAN: Final = 4_096
 _DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
 _POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
 
@@ -247,7 +252,9 @@ class DeviceRunner:
         self.counters.count(event)
         if isinstance(event, Rejected):
             self._bad_in_a_row += 1
-            if self._bad_in_a_row == _BAD_IN_A_ROW:
+            if event.reason in _TOLD_AT_ONCE:
+                self._change(DeviceState.BAD_DATA, _TOLD_AT_ONCE[event.reason])
+            elif self._bad_in_a_row == _BAD_IN_A_ROW:
                 self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
         elif not isinstance(event, Status) or self._spec.status_is_life:
             self._bad_in_a_row = 0
@@ -405,7 +412,7 @@ class StationRunner:
     def _carry_out(self, station: Station, request: Request) -> None:
         try:
             with self._bookkeeper.turn():
-                outcome = station.command(request.command)
+                outcome = _outcome(station, request.command)
                 self._bookkeeper.post(outcome.drafts)
                 view = station.view
             self._board.post(f"station/{self.station_id}", view)
@@ -458,6 +465,24 @@ class StationRunner:
             self._alarmed = True
             self._log.error("store.refuses", reason=reason)
         self._board.post("alarm/store", reason)
+
+
+def _outcome(station: Station, command: Command) -> Outcome:
+    """What a command leads to. `scan` is a code that reached a page, from a scanner that types or from a person:
+    it goes the way of any other scan, as one of the device `page`.
+    """
+    if command.name != "scan":
+        return station.command(command)
+    text, symbology = command.arguments.get("text"), command.arguments.get("symbology")
+    if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_SCAN or not isinstance(symbology, str | None):
+        return Outcome(refused=Refused(code="bad-scan"))
+    raw = text.encode("utf-8", "surrogatepass")
+    clean = raw.decode("utf-8", "replace")
+    scan = Scan(text=clean, raw=raw, symbology=symbology, lossy=clean != text)
+    drafts = station.observe(Observation(device="page", driver="page", at=command.at, event=scan))
+    detail = station.view.detail
+    unknown = detail.get("not_goods") or detail.get("not_understood")
+    return Outcome(drafts=tuple(drafts), refused=Refused(code="not-goods") if unknown else None)
 
 
 class Supervisor:

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 _port = click.option(
-    "--port", default="pty", show_default=True, help="pty, tcp:PORT or tcp:HOST:PORT; 0 = a free port."
+    "--port", default="pty", show_default=True, help="pty, tcp:PORT, tcp:HOST:PORT or hidg:PATH; 0 = a free port."
 )
 _link = click.option(
     "--link", type=click.Path(path_type=Path), help="A symbolic link to the pty; it moves when the device is replugged."
@@ -148,20 +148,52 @@ def _vector_player(dialect: str, vectors: Path) -> Instrument:
 @click.option("--code", "codes", multiple=True, help="A text to scan; again for more. `]C1…` names the symbology.")
 @click.option("--every", default=2.0, show_default=True, help="Seconds from one scan to the next.")
 @click.option("--count", type=int, help="How many scans; endless by default.")
-@click.option("--suffix", default="CR", show_default=True, help="CR, LF, CRLF, TAB, ETX or none.")
+@click.option("--suffix", help="CR (the default), LF, CRLF, TAB, ETX or none; a wedge: Enter, KPEnter, Tab or none.")
 @click.option("--encoding", default="utf-8", show_default=True)
-@click.option("--aim/--no-aim", default=True, show_default=True, help="Send the AIM identifier.")
-def scanner(kind: str, link: Path | None, codes: tuple[str, ...], **given: Any) -> None:
+@click.option("--aim/--no-aim", default=None, help="Send the AIM identifier; a wedge does not by default.")
+@click.option("--layout", default="us", show_default=True, help="A wedge's keyboard country: us or de.")
+@click.option("--gs", default="ctrl", show_default=True, help="How a wedge types GS: ctrl (Ctrl+]), alt, f8 or none.")
+@click.option("--report", default="symbology-first", show_default=True, help="hid-pos: or symbology-last.")
+@click.option(
+    "--evemu",
+    type=click.Path(path_type=Path),
+    help="A wedge: write what the kernel says of its scans to a file for umockdev-run, and end.",
+)
+def scanner(kind: str, link: Path | None, codes: tuple[str, ...], evemu: Path | None, **given: Any) -> None:
     """A barcode scanner of KIND that scans its codes in turn."""
-    from hwsim.instruments import SCANNERS, Code, Scanner, ScannerSettings
+    from hwsim import hid
+    from hwsim.instruments import SCANNERS, Code, Scanner
 
     if kind not in SCANNERS:
         raise click.UsageError(f"scanner {kind!r} is not one of {', '.join(SCANNERS)}")
     with _usage():
-        settings = ScannerSettings(suffix=given["suffix"], encoding=given["encoding"], aim=given["aim"])
+        settings = _scanner_settings(kind, given)
         plan = [_code(text) for text in codes] or [Code(text="6901028225168", symbology="]E0")]
         instrument = Scanner(settings, plan, every=given["every"], count=given["count"])
+        if evemu is not None and not isinstance(settings, hid.KeyboardSettings):
+            raise ValueError("only a wedge types")
+    if evemu is not None:
+        each = [hid.evemu(instrument.reports(c), start=number * given["every"]) for number, c in enumerate(plan)]
+        try:
+            evemu.write_text("".join(each), encoding="ascii")
+        except OSError as problem:
+            _fail(CANNOT_CREATE, f"{evemu}: {problem}")
+        return
     _run(kind, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+def _scanner_settings(kind: str, given: dict[str, Any]) -> Any:
+    from hwsim import hid
+    from hwsim.instruments import PosScannerSettings, ScannerSettings
+
+    aim = given["aim"] if given["aim"] is not None else kind != "wedge"
+    if kind == "wedge":
+        return hid.KeyboardSettings(
+            layout=given["layout"], suffix=given["suffix"] or "Enter", separator=given["gs"], aim=aim
+        )
+    if kind == "hid-pos":
+        return PosScannerSettings(layout=given["report"], encoding=given["encoding"], aim=aim)
+    return ScannerSettings(suffix=given["suffix"] or "CR", encoding=given["encoding"], aim=aim)
 
 
 def _code(text: str) -> Any:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from hwsim import dialects, wire
+from hwsim import dialects, hid, wire
 from hwsim.dialect import Conversation, Dialect
 from hwsim.load import Platter, Script, Step, apply
 from hwsim.mass import MILLIGRAMS, parse_mass
+from hwsim.modbus import Id550
 
 MAX_COMMAND: Final = 80  # an instrument's own input buffer is as short; what does not fit is forgotten
 SICS_SERIAL: Final = "1234567"
@@ -344,6 +345,13 @@ DIALECTS: Final[dict[str, Dialect]] = {
             source="MT-SICS reference manual",
         ),
         Dialect(
+            name="modbus-rtu",
+            title="Modbus RTU indicator with the register map of the Tuna ID550, answers functions 03, 04, 06",
+            rate_hz=10.0,
+            make=Id550,
+            source="Tuna ID550 register list; Modbus Application Protocol V1.1b3",
+        ),
+        Dialect(
             name="cas-poll",
             title="CAS AP / ACLAS, ENQ ACK DC1",
             rate_hz=10.0,
@@ -356,6 +364,13 @@ DIALECTS: Final[dict[str, Dialect]] = {
             rate_hz=20.0,
             make=_toledo,
             source="WILDCAT manual p. 6-4, IND445 p. 50",
+        ),
+        Dialect(
+            name="hid-pos-scale",
+            title="USB HID scale, data report 3 (bytes on a pty or TCP; a real USB device with hidg:)",
+            rate_hz=10.0,
+            make=_continuous(lambda platter, now: hid.scale_report(platter.indication(now))),
+            source="USB-IF Point of Sale usage tables 1.02, scale page",
         ),
         *dialects.DIALECTS,
     )
@@ -456,17 +471,47 @@ class ScannerSettings:
             raise ValueError(f"encoding {self.encoding!r} is not known") from None
 
 
-SCANNERS: Final[dict[str, str]] = {"serial-scanner": "serial or USB-CDC scanner: AIM prefix, text, suffix"}
+SCANNERS: Final[dict[str, str]] = {
+    "serial-scanner": "serial or USB-CDC scanner: AIM prefix, text, suffix",
+    "wedge": "scanner that types: boot keyboard reports; with --evemu what the kernel says of them",
+    "hid-pos": "scanner in HID-POS mode: reports of 64 bytes, long texts in several",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosScannerSettings:
+    """How one scanner in HID-POS mode is set up."""
+
+    layout: hid.PosLayout = "symbology-first"
+    encoding: str = "utf-8"
+    aim: bool = True
+
+
+AnyScannerSettings = ScannerSettings | hid.KeyboardSettings | PosScannerSettings
 
 
 class Scanner:
-    """A serial scanner: scans its codes in turn, one every `every` seconds; `trigger` scans one at once."""
+    """A scanner: scans its codes in turn, one every `every` seconds; `trigger` scans one at once.
+
+    A scanner that types sends a report every `pause` seconds.
+    """
 
     def __init__(
-        self, settings: ScannerSettings, codes: Sequence[Code], *, every: float | None, count: int | None = None
+        self,
+        settings: AnyScannerSettings,
+        codes: Sequence[Code],
+        *,
+        every: float | None,
+        count: int | None = None,
+        pause: float = 0.002,
     ):
         if every is not None and every <= 0:
             raise ValueError("every must be above 0")
+        if not 0 <= pause <= 1:
+            raise ValueError("the pause from report to report is 0 to 1 s")
+        self._pause = pause
+        self._typed: deque[bytes] = deque()
+        self._next_report = 0.0
         self._settings = settings
         self._codes = deque(codes)
         self._every = every if codes else None
@@ -476,7 +521,7 @@ class Scanner:
 
     @property
     def due(self) -> float | None:
-        return self._next
+        return self._next_report if self._typed else self._next
 
     @property
     def counters(self) -> dict[str, int]:
@@ -492,6 +537,11 @@ class Scanner:
         return ()
 
     def tick(self, now: float) -> Sequence[bytes]:
+        if self._typed:
+            if now < self._next_report:
+                return ()
+            self._next_report = now + self._pause
+            return [self._typed.popleft()]
         if self._next is None or self._every is None or now < self._next:
             return ()
         self._next = max(self._next + self._every, now)
@@ -501,10 +551,24 @@ class Scanner:
                 self._next = None
         code = self._codes[0]
         self._codes.rotate(-1)
-        return [self.trigger(code)]
+        reports = self.reports(code)
+        if not isinstance(self._settings, hid.KeyboardSettings):
+            return reports
+        self._typed.extend(reports)
+        self._next_report = now
+        return self.tick(now)
 
     def trigger(self, code: Code) -> bytes:
         """The bytes of one scan."""
+        return b"".join(self.reports(code))
+
+    def reports(self, code: Code) -> list[bytes]:
+        """The same as the scanner hands it over: in one piece on a line, in reports on USB."""
         self._scans += 1
-        symbology = code.symbology if self._settings.aim else None
-        return wire.scan(code.text, symbology=symbology, suffix=self._settings.suffix, encoding=self._settings.encoding)
+        settings = self._settings
+        symbology = code.symbology if settings.aim else None
+        if isinstance(settings, hid.KeyboardSettings):
+            return hid.keyboard_reports((symbology or "") + code.text, settings)
+        if isinstance(settings, PosScannerSettings):
+            return hid.pos_reports(code.text.encode(settings.encoding), symbology, settings.layout)
+        return [wire.scan(code.text, symbology=symbology, suffix=settings.suffix, encoding=settings.encoding)]

@@ -14,6 +14,7 @@ from hwsim.sockets import ReservedPort, abort, parse_address
 
 CHUNK: Final = 4096
 MAX_CLIENTS: Final = 4
+GADGET_PATIENCE: Final = 0.2  # seconds that a report waits for a host that does not ask
 
 
 class Port(Protocol):
@@ -62,6 +63,8 @@ class PtyPort:
 
     def read(self, timeout: float) -> bytes:
         if not self._plugged or not self._listening():
+            if self._plugged and (left := self._left_behind()):
+                return left
             # Without a listener the terminal reports a hang-up at once, so that waiting on it would spin.
             select.select([], [], [], min(timeout, 0.02))
             return b""
@@ -116,6 +119,13 @@ class PtyPort:
         self._heard = heard
         return heard
 
+    def _left_behind(self) -> bytes:
+        """What the host wrote before it closed its end: it is on the line and arrives."""
+        try:
+            return os.read(self._master, CHUNK)
+        except OSError:
+            return b""
+
     def _forget(self) -> None:
         """Throw away what the last listener left unread: the next one must not find old weights."""
         try:
@@ -123,7 +133,7 @@ class PtyPort:
         except OSError:
             return  # somebody holds it exclusively; that one reads what there is
         try:
-            termios.tcflush(slave, termios.TCIOFLUSH)
+            termios.tcflush(slave, termios.TCIFLUSH)
         finally:
             os.close(slave)
 
@@ -228,13 +238,68 @@ class TcpPort:
         client.close()
 
 
-def open_port(text: str, *, link: Path | None = None) -> PtyPort | TcpPort:
-    """`pty`, `tcp:PORT` or `tcp:HOST:PORT` (port 0 = a free one). Raises ValueError, or OSError when it is taken."""
+class GadgetPort:
+    """The device's side of a USB HID gadget (`/dev/hidg0`): each write is one report of a real USB device.
+
+    The kernel's Documentation/usb/gadget_hid.rst says how the gadget itself is made; here reports go through it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    @property
+    def name(self) -> str:
+        return f"hidg:{self._path}"
+
+    def read(self, timeout: float) -> bytes:
+        poll = select.poll()
+        if self._fd < 0:
+            return b""
+        poll.register(self._fd, select.POLLIN)
+        if not poll.poll(timeout * 1000):
+            return b""
+        try:
+            return os.read(self._fd, CHUNK)
+        except OSError:  # nobody has the device open, or it is unplugged
+            return b""
+
+    def write(self, data: bytes) -> int:
+        if self._fd < 0:
+            return 0
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        poll.poll(GADGET_PATIENCE * 1000)  # the host takes one report at a time
+        try:
+            return os.write(self._fd, data)
+        except OSError:  # unplugged, or the host does not ask
+            return 0
+
+    def unplug(self) -> None:
+        self.close()
+
+    def plug(self) -> None:
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def open_port(text: str, *, link: Path | None = None) -> PtyPort | TcpPort | GadgetPort:
+    """`pty`, `tcp:PORT`, `tcp:HOST:PORT` (port 0 = a free one) or `hidg:PATH`.
+
+    Raises ValueError, or OSError when it is taken.
+    """
     if text == "pty":
         return PtyPort(link)
     scheme, _, address = text.partition(":")
+    if scheme == "hidg" and address:
+        return GadgetPort(address)
     if scheme != "tcp" or not address:
-        raise ValueError(f"port {text!r} is neither pty nor tcp:PORT")
+        raise ValueError(f"port {text!r} is neither pty nor tcp:PORT nor hidg:/dev/hidg0")
     if link is not None:
         raise ValueError("a link can only point to a pty")
     return TcpPort(*parse_address(address))

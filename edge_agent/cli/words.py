@@ -186,6 +186,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "`=` frames can be read in both directions: prove it with a known mass (`devices commission`)",
     ),
     "probe.last-digits-zero": ("末两位总是 0，数字方向可能反了", "its last digits are always 0: may be reversed"),
+    "probe.no-weight": (
+        "帧完好，但重量在哪里要用 options 说明",
+        "good frames; where the weight stands is a setting (options)",
+    ),
     "probe.too-heavy": ("数值大得不合理", "the value is too large to be a weight"),
     "learn.weight": (
         "（{n}/{of}）放上一个重量，等待稳定（各次不同，数字不要左右对称，如 1.235）",

@@ -85,6 +85,7 @@ ROUTES: Final = (
     Rule("GET", "/api/stations/{station}/weights", Right.VIEW),
     Rule("GET", "/api/devices", Right.VIEW),
     Rule("GET", "/api/trace", Right.VIEW),
+    Rule("GET", "/api/catalogue", Right.VIEW),
     Rule("GET", "/api/board", Right.VIEW),
     Rule("GET", "/api/figures", Right.VIEW),
     # working

@@ -102,6 +102,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/stations/{station}/weights"): looking.weights,
         ("GET", "/api/devices"): looking.devices,
         ("GET", "/api/trace"): looking.trace,
+        ("GET", "/api/catalogue"): looking.catalogue,
         ("GET", "/api/board"): looking.board,
         ("GET", "/api/figures"): looking.figures,
         ("POST", "/api/stations/{station}/{command}"): working.command,

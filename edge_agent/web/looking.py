@@ -142,6 +142,13 @@ class Looking:
             )
         return reply(await asyncio.to_thread(self._agent.lookups.trace, code))
 
+    async def catalogue(self, request: Request, _who: Who) -> Response:
+        """Goods with today's prices and, for a `station`, its open batches; and the parties."""
+        station = request.query_params.get("station") or None
+        if station is not None and station not in self._agent.settings()["stations"]:
+            raise Refusal(404, "no-such-station", f"there is no station {station[:40]!r}", where="query.station")
+        return reply(await asyncio.to_thread(self._agent.catalogue, station))
+
     async def board(self, _request: Request, _who: Who) -> Response:
         """The notice board for customers."""
         settings = self._agent.settings()

@@ -122,7 +122,7 @@ async def page_events(
             place = int(live.newest.partition("-")[2])
             continue
         place, chunks = live.after(place)
-        yield b"".join(chunks) or b": still here\n\n"
+        yield b"".join(chunks) or _plain("ping", {})
 
 
 async def _either(waiting: Awaitable[None], ended: asyncio.Event) -> None:

@@ -1,156 +1,20 @@
-"""The local page in real Chromium, over a whole agent with a scale on a pty; and who may ask the server for what."""
+"""What the page's files may be, who may ask the server for what, and that a scan by way of the page is a scan."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import socket
-import time
-import tty
+import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from stall import GTIN, Stall
 
-from edge_agent.agent import Agent, prepare
+import edge_agent.web
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
-
-CONFIG = """\
-[gateway]
-id = "box-1"
-site = "market-3"
-[store]
-path = "{folder}/records.db"
-[[device]]
-id = "scale-1"
-driver = "st-gs"
-port = "serial:{scale}"
-[[device]]
-id = "scanner-1"
-driver = "serial-scanner"
-port = "serial:{scanner}"
-[[station]]
-id = "A12"
-mode = "sale"
-devices = ["scale-1", "scanner-1"]
-[web]
-listen = "127.0.0.1:{port}"
-"""
-
-
-class Stall:
-    """An agent in this process, with the other ends of its scale's and its scanner's lines."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self._ends: list[int] = []
-        self.scale, scale = self._line()
-        self.scanner, scanner = self._line()
-        self.url = f"http://127.0.0.1:{port}"
-        file = folder / "agent.toml"
-        file.write_text(CONFIG.format(folder=folder, scale=scale, scanner=scanner, port=port))
-        self.agent = Agent(*prepare(file))
-        self.agent.start()
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return
-            assert time.monotonic() < deadline, "the page is not served"
-            time.sleep(0.02)
-
-    def _line(self) -> tuple[int, str]:
-        near, far = os.openpty()
-        tty.setraw(far)
-        self._ends += [near, far]
-        return near, os.ttyname(far)
-
-    def weigh(self, *texts: str) -> None:
-        for text in texts:
-            os.write(self.scale, f"ST,GS,+{text:>7}kg\r\n".encode())
-
-    def scan(self, text: str) -> None:
-        os.write(self.scanner, text.encode() + b"\r")
-
-    def close(self) -> None:
-        self.agent.stop()
-        for end in self._ends:
-            os.close(end)
-
-
-@pytest.fixture
-def stall(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Stall]:
-    made = Stall(tmp_path, free_port())
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    assert Path(CHROMIUM).exists(), "chromium is missing: apt-get install chromium fonts-noto-cjk"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(params=["zh-CN", "en-GB"])
-def page(request: pytest.FixtureRequest, browser: Browser, stall: Stall) -> Iterator[Page]:
-    context = browser.new_context(locale=request.param, viewport={"width": 1024, "height": 600})
-    opened = context.new_page()
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    opened.goto(stall.url, wait_until="commit")
-    yield opened
-    context.close()
-    assert errors == []
-
-
-def test_a_sale_on_the_page(page: Page, stall: Stall) -> None:
-    chinese = page.evaluate("navigator.language").startswith("zh")
-    stall.weigh("0.000", "0.000")
-    card = page.locator("[data-station=A12]")
-    expect(card.locator(".word")).to_have_text("零位" if chinese else "zero")
-    confirm = card.locator(".confirm")
-    expect(confirm).to_be_disabled()
-    stall.weigh("1.236", "1.236")
-    expect(card.locator(".value")).to_have_text("1.236")
-    expect(card.locator(".word")).to_have_text("稳定" if chinese else "stable")
-    expect(confirm).to_be_disabled()  # a weight alone is no sale
-    stall.scan("6901028225168")
-    expect(card.locator(".goods")).to_contain_text("6901028225168")
-    expect(confirm).to_be_enabled()
-    confirm.click()
-    expect(card.locator(".answer")).to_contain_text("已保存" if chinese else "saved")
-    sale = page.locator("#records li").first
-    expect(sale).to_contain_text("1.236 kg")
-    expect(sale.locator(".mark")).to_have_text("✓")
-    expect(confirm).to_be_disabled()  # the goods are cleared for the next customer
-    expect(page.locator("#pending")).to_contain_text("2")
-
-
-def test_a_hostile_code_is_shown_as_text(page: Page, stall: Stall) -> None:
-    stall.scan("<img src=x onerror=alert(1)>")
-    goods = page.locator("[data-station=A12] .goods")
-    expect(goods).to_contain_text("<img src=x onerror=alert(1)>")
-    assert page.locator("img").count() == 0
-
-
-def test_the_language_can_be_switched(page: Page) -> None:
-    words = ["最近记录", "Recent records"]
-    if not page.evaluate("navigator.language").startswith("zh"):
-        words.reverse()
-    heading = page.locator("#log h2")
-    for word in (*words, words[0]):
-        expect(heading).to_have_text(word)
-        page.locator("#language").click()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+STATIC = Path(edge_agent.web.__file__).parent / "static"
+SCRIPTS = sorted(STATIC.glob("*.js"))
 
 
 def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -177,12 +41,12 @@ def test_only_the_page_itself_may_ask(stall: Stall) -> None:
     assert ask(confirm, {}, **mine, Origin="http://evil.example")[0] == 403
     assert ask(f"{stall.url}/api/state", Host="evil.example")[0] == 403
     assert ask(confirm, {"arguments": 3}, **mine)[0] == 400
-    assert ask(f"{stall.url}/api/stations/B1/confirm", {}, **mine)[0] == 404
+    assert ask(f"{stall.url}/api/stations/Z9/confirm", {}, **mine)[0] == 404
     assert ask(f"{stall.url}/api/stations/A12/dance", {}, **mine)[1]["refused"] == "unknown-command"
     assert ask(f"{stall.url}/static/..%2f..%2fagent.py")[0] == 404
     status, state = ask(f"{stall.url}/api/state")
     assert status == 200
-    assert state["status"]["kept"] == 1
+    assert state["status"]["kept"] == len(stall.kept("chain"))
 
 
 def test_the_page_runs_nothing_that_is_not_its_own(stall: Stall) -> None:
@@ -193,3 +57,53 @@ def test_the_page_runs_nothing_that_is_not_its_own(stall: Stall) -> None:
     assert "unsafe" not in policy
     assert "http://" not in html
     assert "https://" not in html
+
+
+def test_the_files_ask_nobody_else_and_hold_no_markup_from_outside() -> None:
+    assert {"app.js", "sell.js", "words.js"} <= {file.name for file in SCRIPTS}
+    for file in STATIC.iterdir():
+        text = file.read_text(encoding="utf-8")
+        addresses = re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}[^\s\"']*", text)
+        assert [each for each in addresses if not each.startswith("http://www.w3.org/")] == [], file.name
+        for word in (
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "<style",
+            "style=",
+        ):
+            assert word not in text, (file.name, word)
+
+
+def test_the_pages_own_policy_allows_no_inline_script(stall: Stall) -> None:
+    html = (STATIC / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
+    assert " on" not in html.replace(" only", "")
+
+
+def _ask_as_page(stall: Stall) -> dict[str, str]:
+    with urllib.request.urlopen(f"{stall.url}/api/session", timeout=20) as answer:
+        cookie, session = answer.headers["set-cookie"].partition(";")[0], json.loads(answer.read())
+    return {"Cookie": cookie, "X_CSRF_Token": session["csrf"], "Content_Type": "application/json"}
+
+
+def test_a_code_that_reaches_a_page_is_a_scan(stall: Stall) -> None:
+    mine = _ask_as_page(stall)
+    scan = f"{stall.url}/api/stations/A12/scan"
+    assert ask(scan, {"arguments": {"text": GTIN}}, **mine)[0] == 200
+    assert stall.agent.views()["A12"].detail["goods_name"] == "苹果"
+    assert ask(scan, {"arguments": {"text": "134567890123456789"}}, **mine)[1]["refused"] == "not-goods"
+    for wrong in ("", 3, None, "x" * 5000):
+        assert ask(scan, {"arguments": {"text": wrong}}, **mine)[1]["refused"] == "bad-scan"
+    assert ask(scan, {"arguments": {"text": "a", "symbology": 1}}, **mine)[1]["refused"] == "bad-scan"
+
+
+def test_goods_come_with_the_open_batches_of_a_station(stall: Stall) -> None:
+    stall.take_in("01220101", "20261126-05", 7_000_000)
+    goods = {each["code"]: each for each in ask(f"{stall.url}/api/catalogue?station=A12")[1]["goods"]}
+    assert goods["01220101"]["batches"][0]["batch"] == "20261126-05"
+    assert goods["01220101"]["initials"] == "td"
+    assert ask(f"{stall.url}/api/catalogue?station=Z9")[0] == 404

@@ -1,0 +1,66 @@
+// Questions and orders to the gateway. Every answer is an object with `ok`; a failure says why in `refused`.
+import { s, say, has, change, toast } from "./state.js";
+import * as sound from "./sound.js";
+
+export async function ask(path, body, again) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (s.session && s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
+  const request = { method: body === undefined ? "GET" : "POST", headers, credentials: "same-origin" };
+  if (body !== undefined) request.body = JSON.stringify(body);
+  try {
+    const response = await fetch(path, request);
+    const answer = await response.json();
+    if (!response.ok) {
+      answer.ok = false;
+      answer.refused = answer.refused || answer.error;
+    } else if (answer.ok === undefined) answer.ok = true;
+    if (response.status === 401 && s.session && (answer.error === "sign-in" || answer.error === "locked")) {
+      change({ session: Object.assign({}, s.session, answer.error === "locked" ? { locked: true } : { signed_in: false }) });
+    }
+    // The token is another one since somebody signed in on another page of this browser.
+    if (answer.error === "csrf" && !again) {
+      const session = await ask("/api/session");
+      if (session.ok) {
+        change({ session });
+        return ask(path, body, true);
+      }
+    }
+    return answer;
+  } catch (lost) {
+    return { ok: false, refused: "lost-page" };
+  }
+}
+
+// Have a station do something. What it keeps is on disk when this returns.
+export function order(name, args, station) {
+  return ask(`/api/stations/${encodeURIComponent(station || s.station)}/${name}`, { arguments: args || {} });
+}
+
+// Why something was not done, in words.
+export function why(answer) {
+  const code = answer.refused || "unknown";
+  if (has(`refusal.${code}`)) return say(`refusal.${code}`);
+  const field = /^(bad|no)-(.+)$/.exec(code);
+  if (field && has(`field.${field[2]}`)) return `${say(`refusal.${field[1]}-field`)}: ${say(`field.${field[2]}`)}`;
+  return answer.reason || answer.what || code;
+}
+
+// An order with what a person hears and sees of it.
+export async function act(name, args, done, station) {
+  const answer = await order(name, args, station);
+  tell(answer, done);
+  return answer;
+}
+
+export function tell(answer, done) {
+  if (answer.ok) {
+    if (done) {
+      sound.good();
+      toast("good", done);
+    }
+  } else {
+    sound.bad();
+    toast("bad", why(answer));
+  }
+}

@@ -1,0 +1,131 @@
+// For those who look after the box: refused records, devices, log, configuration, people.
+import { h, key, facts } from "./dom.js";
+import { s, change, say, has, ago, when } from "./state.js";
+import { ask, tell, why } from "./api.js";
+import { addSheet, close, field, nameOf, typeName, amountOf } from "./sheets.js";
+
+let part = "quarantine";
+let data = {};
+let watching = null;
+let seen = [];
+let port = "";
+let invite = { role: "operator" };
+
+const PARTS = { quarantine: "quarantine", devices: "view", log: "maintain", config: "maintain", people: "release" };
+const WAYS = { quarantine: "/api/quarantine?limit=50", devices: "/api/devices", log: "/api/log?level=info", config: "/api/config", people: "/api/people" };
+const may = (right) => !s.session || !s.session.rights || s.session.rights.includes(right);
+const parts = () => Object.keys(PARTS).filter((name) => may(PARTS[name]));
+
+export async function enter() {
+  if (!parts().includes(part)) part = parts()[0] || "devices";
+  const wanted = part;
+  data[wanted] = await ask(WAYS[wanted]);
+  change({});
+}
+
+function show(name) {
+  part = name;
+  unwatch();
+  change({});
+  enter();
+}
+
+const then = (asking, done) => asking.then((answer) => {
+  tell(answer, done);
+  enter();
+  return answer;
+});
+
+// ---- refused records
+
+function quarantine(all) {
+  const rows = all.rows || [];
+  return [
+    h("div.row", {}, h("p.chip", {}, `${say("rejected")} ${all.total || 0}`), rows.length ? key(say("resend-all"), () => then(ask("/api/quarantine/requeue", { sequences: null }), say("resent"))) : null),
+    rows.length ? h("ul.lines.tall", {}, rows.map((each) => {
+      const record = each.record || {};
+      return h("li", { key: each.sequence }, h("b", {}, `${typeName(record.type || "")} ${nameOf(record)} ${amountOf(record)}`), h("span", {}, `${when(each.time || record.time)} · №${each.sequence}`),
+        h("span.why", {}, has(`platform.${each.code}`) ? say(`platform.${each.code}`) : each.reason || each.code || ""),
+        h("div.row.end", {}, key(say("resend"), () => then(ask("/api/quarantine/requeue", { sequences: [each.sequence] }), say("resent")), { tag: "button.small" }),
+          key(say("amend"), () => change({ sheet: { kind: "mend", row: each } }), { tag: "button.small" })));
+    })) : h("p.wait", {}, say("nothing-refused"))];
+}
+
+// The fields of a refused record, to be put right: the correction is a new record.
+addSheet("mend", (sheet) => {
+  const record = sheet.row.record || {};
+  const changed = sheet.changed || {};
+  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
+  const names = ["goods_code", "goods_name", "batch", "buyer", "supplier", "origin_code", "qty"].filter((name) => name in record || name === "batch");
+  const send = () => then(ask(`/api/records/${record.id || sheet.row.id}/amend`, { reason: (sheet.text || "").trim(), details: changed }), say("amend")).then((answer) => answer.ok && close());
+  return [say("amend"), [
+    h("p.why", {}, sheet.row.reason || sheet.row.code),
+    names.map((name) => field(say(`field.${name}`), h("input", { key: name, value: changed[name] === undefined ? record[name] : changed[name], oninput: (e) => put({ changed: Object.assign({}, changed, { [name]: e.target.value.trim() }) }) }))),
+    field(say("reason"), h("input", { value: sheet.text, oninput: (e) => put({ text: e.target.value }) })),
+    key(say("ok"), send, { tag: "button.strong.wide", disabled: !(sheet.text || "").trim() || !Object.keys(changed).length })]];
+});
+
+// ---- devices
+
+function unwatch() {
+  if (watching) watching.line.close();
+  watching = null;
+  seen = [];
+}
+
+function watch(id) {
+  unwatch();
+  const line = new EventSource(`/api/devices/${encodeURIComponent(id)}/watch`);
+  watching = { id, line };
+  line.addEventListener("observation", (event) => {
+    seen = [JSON.parse(event.data)].concat(seen).slice(0, 30);
+    change({});
+  });
+  line.onerror = () => line.close();
+  change({});
+}
+
+function devices(all) {
+  const ids = Object.keys(all).filter((id) => all[id] && all[id].state).sort();
+  return [h("ul.lines.tall", {}, ids.map((id) => {
+    const device = all[id];
+    return h("li", { key: id, "data-state": device.state }, h("b", {}, id), h("span", {}, `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", {}, [device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
+      may("maintain") ? h("div.row.end", {}, key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), { tag: "button.small" }),
+        key(say("restart"), () => then(ask(`/api/devices/${encodeURIComponent(id)}/restart`, {}), say("restart")), { tag: "button.small" }),
+        key(say("commission"), () => then(ask(`/api/devices/${encodeURIComponent(id)}/commission`, {}), say("commission")), { tag: "button.small" })) : null);
+  })),
+  watching ? h("section.card", {}, h("h2", {}, `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
+  may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); ask("/api/devices/probe", { port }).then((answer) => { data.probe = answer; if (!answer.ok) tell(answer); change({}); }); } },
+    h("input", { "aria-label": say("port"), placeholder: "serial:/dev/serial/by-id/…", value: port, oninput: (e) => { port = e.target.value; change({}); } }), h("button", { type: "submit", disabled: !port }, say("probe"))) : null,
+  data.probe && data.probe.ok ? h("pre.out", { tabindex: "0" }, JSON.stringify(data.probe, null, 1)) : null];
+}
+
+const log = (all) => [key(say("refresh"), enter), h("pre.out", { tabindex: "0" }, (all.lines || []).slice(-200).reverse().map((line) => {
+  const rest = Object.keys(line).filter((name) => !["n", "time", "timestamp", "level", "event"].includes(name)).map((name) => `${name}=${typeof line[name] === "object" ? JSON.stringify(line[name]) : line[name]}`).join(" ");
+  return `${String(line.time || line.timestamp || "").slice(11, 19)} ${line.level} ${line.event} ${rest}`;
+}).join("\n"))];
+
+const config = (all) => [h("p.note", {}, all.file || ""), h("pre.out", { tabindex: "0" }, JSON.stringify(all.config, null, 2))];
+
+function people(all) {
+  const send = (e) => {
+    e.preventDefault();
+    ask("/api/pairing", invite).then((answer) => { data.invited = answer; if (!answer.ok) tell(answer); change({}); });
+  };
+  const set = (name) => (e) => { invite[name] = e.target.value.trim(); change({}); };
+  return [h("ul.lines", {}, (all.people || []).map((each) => h("li", { key: each.id }, h("b", {}, `${each.id} ${each.name || ""}`), h("span", {}, say(`roles.${each.role}`)), key(say("remove"), () => then(ask(`/api/people/${encodeURIComponent(each.id)}/remove`, {}), say("remove")), { tag: "button.small" })))),
+    h("form.card", { onsubmit: send }, h("h2", {}, say("invite")), h("div.two", {}, field(say("person"), h("input", { value: invite.person, oninput: set("person") })), field(say("name"), h("input", { value: invite.name, oninput: set("name") }))),
+      field(say("role"), h("select", { value: invite.role, onchange: set("role") }, ["operator", "supervisor", "maintainer"].map((role) => h("option", { key: role, value: role }, say(`roles.${role}`))))),
+      h("button.strong", { type: "submit", disabled: !invite.person }, say("invite"))),
+    data.invited && data.invited.ok ? h("section.card", {}, h("img.qr", { src: `/api/pairing.svg?${data.invited.code}`, alt: say("pair") }), h("p.code", {}, data.invited.code), h("p.note", {}, data.invited.url)) : null];
+}
+
+const SHOW = { quarantine, devices, log, config, people };
+
+export function draw() {
+  const all = data[part];
+  return [h("div.maintain", { key: "maintain" },
+    h("div.categories", { role: "group", "aria-label": say("screen.maintain") }, parts().map((name) => key(say(`part.${name}`), () => show(name), { key: name, "aria-pressed": String(part === name) }))),
+    h("div.part", { key: part }, !all ? h("p.wait", {}, say("waiting")) : all.ok === false ? h("p.wait", {}, why(all)) : SHOW[part](all)))];
+}
+void facts;

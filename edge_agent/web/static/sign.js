@@ -1,0 +1,95 @@
+// Who is at the counter: signing in by PIN or card, pairing a phone, handing over, locking.
+import { h, key, facts } from "./dom.js";
+import { s, change, say, toast } from "./state.js";
+import { ask, tell, why } from "./api.js";
+import { icon } from "./draw.js";
+import { addSheet, close, field, pad } from "./sheets.js";
+
+let person = "";
+let name = "";
+let pin = "";
+let asking = false;
+let pairing = null;
+
+async function take(answering, done) {
+  const answer = await answering;
+  pin = "";
+  if (answer.ok) {
+    change({ session: answer.csrf ? answer : Object.assign({}, s.session, answer) });
+    location.hash = location.hash.replace(/pair=.*/, "");
+    if (s.sheet) close();
+    if (done) toast("good", done);
+    s.restart();
+  } else {
+    tell(answer);
+    change({});
+  }
+  return answer;
+}
+
+const code = () => (/pair=([^&]+)/.exec(location.hash) || [])[1];
+
+function enter(over) {
+  const body = { person, pin };
+  if (over && s.station) body.station = s.station;
+  return take(code() ? ask("/api/pair", { code: code(), person, name, pin }) : ask("/api/sign-in", body), say("signed"));
+}
+
+// Waits for a card at the station's reader, again and again while the panel is there.
+async function card() {
+  asking = true;
+  while (asking) {
+    const answer = await ask("/api/sign-in/card", { station: s.station || Object.keys(s.stations)[0] });
+    if (answer.ok) {
+      asking = false;
+      take(Promise.resolve(answer), say("signed"));
+    } else if (answer.refused !== "no-card") {
+      asking = false;
+      tell(answer);
+    }
+  }
+}
+
+function panel(over) {
+  const people = (s.session && s.session.people) || [];
+  const first = code() || (s.session && s.session.first);
+  return h("form.sign", { onsubmit: (e) => { e.preventDefault(); enter(over); } },
+    people.length && !first ? h("div.reasons", {}, people.map((each) => key([icon("user"), ` ${each.name || each.id}`], () => { person = each.id; change({}); }, { key: each.id, "aria-pressed": String(person === each.id) })))
+      : field(say("person"), h("input", { id: "person", autocomplete: "username", inputmode: "numeric", value: person, oninput: (e) => { person = e.target.value.trim(); change({}); } })),
+    first ? field(say("name"), h("input", { id: "name", value: name, maxlength: 40, oninput: (e) => { name = e.target.value; change({}); } })) : null,
+    field("PIN", h("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: first ? "new-password" : "current-password", value: pin, maxlength: 12, oninput: (e) => { pin = e.target.value; change({}); } })),
+    pad(pin, (text) => { pin = text; change({}); }),
+    s.session && s.session.warning === "pin-in-clear" ? h("p.paid.warn", {}, say("pin-in-clear")) : null,
+    h("button.confirm", { type: "submit", disabled: !person || pin.length < 4 }, say(over ? "take-over" : first ? "pair" : "sign-in")),
+    s.live && !first ? key(say(asking ? "hold-card" : "by-card"), card, { disabled: asking }) : null);
+}
+
+// The whole screen, where nobody is signed in or the counter is locked.
+export function gate() {
+  const session = s.session;
+  if (!session || (session.signed_in && !session.locked)) return null;
+  const shown = session.first && session.loopback && !code();
+  if (shown && !pairing) {
+    pairing = {};
+    ask("/api/pairing").then((answer) => { if (answer.ok) { pairing = answer; change({}); } });
+  }
+  return h("main.gate", { key: "gate" }, h("h1", {}, say("title")),
+    shown && pairing.url ? h("section.card", {}, h("h2", {}, say("pair-first")), h("img.qr", { src: "/api/pairing.svg", alt: say("pair-first") }), h("p.code", {}, pairing.code), h("p.note", {}, pairing.url))
+      : h("section.card", {}, h("h2", {}, session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
+}
+
+addSheet("who", () => {
+  const at = (s.session && s.session.person) || {};
+  const shift = (s.shifts || {})[s.station];
+  const turn = (action) => ask("/api/shift", { station: s.station, action }).then((answer) => {
+    tell(answer, say(action === "begin" ? "shift-begun" : "shift-ended"));
+    if (answer.ok) change({ shifts: answer.shifts || s.shifts });
+  });
+  return [say("hand-over"), [
+    facts([[say("person"), at.name || at.id], [say("role"), s.session && s.session.role ? say(`roles.${s.session.role}`) : ""],
+      [say("on-duty"), shift ? `${shift.name || shift.person} · ${String(shift.since).slice(11, 16)}` : say("none")]]),
+    h("div.row", {}, shift ? key(say("shift-end"), () => turn("end")) : null, key(say("shift-begin"), () => turn("begin")),
+      s.session && s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), { tag: "button.danger" }) : null),
+    s.session && s.session.pins ? [h("h3", {}, say("take-over")), panel(true)] : null]];
+});
+void why;

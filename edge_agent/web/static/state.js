@@ -1,0 +1,105 @@
+// What the page knows, and what of it a person set on this device.
+import { words } from "./words.js";
+
+const kept = (name, other) => {
+  try {
+    return localStorage.getItem(name) || other;
+  } catch (refused) {
+    return other;
+  }
+};
+
+export const s = {
+  language: kept("language", navigator.language.slice(0, 2) === "zh" ? "zh" : "en"),
+  size: kept("size", "m"), // of the text: m, l, xl
+  hand: kept("hand", "right"), // where the thumb is, on a phone
+  sound: kept("sound", "on"),
+  station: kept("station", ""),
+  screen: "work",
+  live: false, // whether what is shown is what is true now
+  session: null,
+  stations: {},
+  status: null,
+  records: [],
+  goods: [],
+  totals: null,
+  traces: {}, // weights of the last minute, by station
+  toast: null,
+  sheet: null, // what lies over the screen: {kind, …}
+  alarm: "",
+};
+
+let draw = () => {};
+let waiting = false;
+
+export function onChange(render) {
+  draw = render;
+}
+
+// Note what is new; the screen is drawn once, with the next frame.
+export function change(news) {
+  Object.assign(s, news);
+  if (waiting) return;
+  waiting = true;
+  const go = () => {
+    waiting = false;
+    draw();
+  };
+  if (document.hidden) setTimeout(go, 0);
+  else requestAnimationFrame(go);
+}
+
+export function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch (refused) {
+    // A private window: it holds until the page is closed.
+  }
+  change({ [name]: value });
+}
+
+// The word for `name` ("state.stable"), else the last part of the name itself.
+export function say(name) {
+  const found = name.split(".").reduce((table, part) => (table ? table[part] : undefined), words[s.language]);
+  return found === undefined ? name.slice(name.indexOf(".") + 1) : found;
+}
+
+export const has = (name) => name.split(".").reduce((t, part) => (t ? t[part] : undefined), words[s.language]) !== undefined;
+
+let toastTimer = 0;
+export function toast(kind, text, more) {
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => change({ toast: null }), kind === "good" ? 2500 : 6000);
+  change({ toast: { kind, text, more: more || "" } });
+}
+
+export const view = () => s.stations[s.station] || null;
+
+// ---- figures as people read them
+
+export const yuan = (fen) => (fen === null || fen === undefined ? "–" : (fen / 100).toFixed(2));
+export const kilos = (mg) => (mg === null || mg === undefined ? "–" : (mg / 1e6).toFixed(3));
+
+export function price(fen, per) {
+  if (fen === null || fen === undefined) return "–";
+  const unit = s.session && s.session.price_unit;
+  let shown = fen;
+  let of = per || "kg";
+  if (unit && of !== "each" && unit !== of) {
+    shown = unit === "500g" ? fen / 2 : fen * 2;
+    of = unit;
+  }
+  const digits = Number.isInteger(shown) ? 2 : 3;
+  return `${(shown / 100).toFixed(digits)} ${say(`per.${of}`)}`;
+}
+
+export const when = (time) => String(time || "").slice(11, 16);
+export const day = (time) => String(time || "").slice(5, 10);
+
+export function ago(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} ${say("unit.s")}`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} ${say("unit.min")}`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} ${say("unit.h")}`;
+  return `${Math.floor(seconds / 86400)} ${say("unit.d")}`;
+}

@@ -1,0 +1,117 @@
+// Where goods came from and where they went: a code becomes a drawn chain, offline. A complaint can be noted on it.
+import { h, key, facts } from "./dom.js";
+import { s, change, say, has, when, day } from "./state.js";
+import { ask, tell } from "./api.js";
+import { icon } from "./draw.js";
+import { addSheet, close, field } from "./sheets.js";
+
+let code = "";
+let found = null;
+let asked = "";
+let shown = null;
+
+export async function look(text) {
+  code = text.trim();
+  if (!code) return;
+  asked = code;
+  const answer = await ask(`/api/trace?code=${encodeURIComponent(code)}`);
+  if (asked !== code) return;
+  found = answer.ok ? answer : { kind: "none", nodes: [], edges: [], failed: answer };
+  shown = null;
+  if (!answer.ok && answer.refused !== "not-found") tell(answer);
+  change({});
+}
+
+export function enter() {
+  if (s.wanted) {
+    look(s.wanted);
+    change({ wanted: null });
+  }
+}
+
+// Each step stands one further than the furthest of those it came from; cycles stop at the number of nodes.
+function layers({ nodes, edges }) {
+  const at = {};
+  nodes.forEach((node) => { at[node.id] = 0; });
+  for (let round = 0; round < nodes.length; round += 1) {
+    let moved = false;
+    edges.forEach(([from, to]) => {
+      if (at[from] !== undefined && at[to] !== undefined && at[to] < at[from] + 1 && at[from] + 1 < nodes.length) {
+        at[to] = at[from] + 1;
+        moved = true;
+      }
+    });
+    if (!moved) break;
+  }
+  const rows = [];
+  nodes.forEach((node) => { (rows[at[node.id]] = rows[at[node.id]] || []).push(node); });
+  return rows.filter(Boolean);
+}
+
+const ICONS = { intake: "down", voucher: "board", batch: "leaf", sale: "scale", transfer: "up", inspection: "stable", stop: "stop", complaint: "warn", disposal: "lost", loss: "lost", void: "lost" };
+
+function chain() {
+  return h("div.chain", { after: connect }, h("svg.edges", { "aria-hidden": "true" }), layers(found).map((row, at) =>
+    h("ol.layer", { key: at }, row.slice(0, 60).map((node) => h("li", { key: node.id }, key([
+      icon(ICONS[node.kind] || "trace"), h("span.node-kind", {}, say(`node.${node.kind}`)), h("b", {}, node.title || ""), h("small", {}, `${day(node.time)} ${when(node.time)}`)],
+    () => { shown = node; change({}); }, { tag: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": node.id === found.about || node.title === found.code ? "yes" : null, "aria-pressed": String(shown === node) }))))));
+}
+
+// The lines between the boxes, where the boxes have come to lie.
+function connect(node) {
+  const box = node.getBoundingClientRect();
+  const lines = node.firstChild;
+  const paths = found.edges.map(([from, to]) => {
+    const a = document.getElementById(`node-${from}`);
+    const b = document.getElementById(`node-${to}`);
+    if (!a || !b) return "";
+    const p = a.getBoundingClientRect();
+    const q = b.getBoundingClientRect();
+    const across = q.left > p.right - 4;
+    const [x1, y1] = across ? [p.right - box.left, p.top + p.height / 2 - box.top] : [p.left + p.width / 2 - box.left, p.bottom - box.top];
+    const [x2, y2] = across ? [q.left - box.left, q.top + q.height / 2 - box.top] : [q.left + q.width / 2 - box.left, q.top - box.top];
+    return across ? `M${x1} ${y1}C${(x1 + x2) / 2} ${y1} ${(x1 + x2) / 2} ${y2} ${x2} ${y2}` : `M${x1} ${y1}C${x1} ${(y1 + y2) / 2} ${x2} ${(y1 + y2) / 2} ${x2} ${y2}`;
+  }).join("");
+  lines.setAttribute("width", node.scrollWidth);
+  lines.setAttribute("height", node.scrollHeight);
+  if (!lines.firstChild) lines.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+  lines.firstChild.setAttribute("d", paths);
+}
+
+const nameOf = (name) => (has(`field.${name}`) ? say(`field.${name}`) : name);
+
+export function draw() {
+  const nodes = found ? found.nodes || [] : [];
+  return [h("div.trace", { key: "trace" },
+    h("form.find", { onsubmit: (e) => { e.preventDefault(); look(code); } },
+      h("label.search", {}, icon("search"), h("input", { id: "code", type: "search", autocomplete: "off", "aria-label": say("trace-ask"), placeholder: say("trace-ask"), value: code, oninput: (e) => { code = e.target.value; change({}); } })),
+      h("button.strong.letters", { type: "submit" }, say("trace-it"))),
+    !found ? h("p.wait", {}, say("trace-hint")) : nodes.length ? [
+      h("p.note", {}, `${say(`node.${found.kind}`)} ${found.code} · ${nodes.length} ${say("steps")}${found.truncated ? ` · ${say("truncated")}` : ""}`),
+      chain(),
+      shown ? h("section.card.node-facts", {}, h("h2", {}, say(`node.${shown.kind}`), " ", shown.title || ""),
+        facts([[say("time"), String(shown.time || "").slice(0, 19).replace("T", " ")]].concat(Object.keys(shown.facts || {}).map((name) => {
+          const value = shown.facts[name];
+          return [nameOf(name), value !== null && typeof value === "object" ? JSON.stringify(value) : value === null ? "" : String(value)];
+        })))) : null,
+      h("div.row", {}, key(say("complain"), () => change({ sheet: { kind: "complain", code: found.code } })))]
+      : h("p.wait", {}, say("trace-none")))];
+}
+
+addSheet("complain", (sheet) => {
+  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
+  const send = async () => {
+    const answer = await ask("/api/complaints", { about: sheet.about || "quality", content: sheet.text || "", trace_code: sheet.code, station: s.station });
+    tell(answer, say("complaint-noted"));
+    if (answer.ok) {
+      close();
+      look(code);
+    }
+  };
+  return [say("complain"), [
+    h("div.reasons", {}, ["weight", "quality", "price", "code", "other"].map((about) => key(say(`about.${about}`), () => put({ about }), { key: about, "aria-pressed": String((sheet.about || "quality") === about) }))),
+    field(say("details"), h("textarea", { maxlength: 500, value: sheet.text, oninput: (e) => put({ text: e.target.value }) })),
+    key(say("ok"), send, { tag: "button.strong.wide", disabled: !(sheet.text || "").trim() })]];
+});
+
+export const onScan = (text) => look(text);
