@@ -37,7 +37,9 @@ from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
+from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
+from edge_agent.exports.courier import header_from
 from edge_agent.facade import CardListener, CommandResult, RecentRecord
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -701,6 +703,13 @@ class Agent:
             raise RuntimeError("the agent has not been started")
         known = kind_of_text(kind)
         return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
+
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
+        found = header_from(header)
+        taken = take(self.store, found, lines.splitlines(), self.config.gateway.source)
+        self._log.info("courier.taken", file=found.file, kind=found.kind, source=found.source, **taken.plain())
+        return taken.plain()
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""

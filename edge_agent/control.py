@@ -107,6 +107,7 @@ class ControlServer:
             "keys.accept": self._keys,
             "ledger": self._ledger,
             "catalogue": partial(self._catalogue, upload),
+            "courier": partial(self._courier, upload),
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -168,6 +169,17 @@ class ControlServer:
         for fault in result.pop("faults"):
             yield {"ok": False, "more": True, **fault}
         yield {"ok": result["version"] is not None, "more": False, **result}
+
+    def _courier(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Take the lines of a courier file that were sent in pieces before; `header` is its first line."""
+        header = request.get("header")
+        if not isinstance(header, Mapping) or not all(isinstance(value, str) for value in header.values()):
+            yield _refusal("header is an object of texts")
+            return
+        try:
+            yield {"ok": True, **self._agent.take_courier(header, upload.whole())}
+        except ValueError as problem:
+            yield _refusal(str(problem))
 
     def _ledger(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The ledger; with `device` and `changes`, an event of that device."""

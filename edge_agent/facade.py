@@ -215,6 +215,12 @@ class Facade(Protocol):
         `{line, column, what, hint}`. `add` keeps what the file does not name. Raises ValueError for another kind.
         """
 
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file: verdicts on our records, or records to deliver. Raises ValueError with why not.
+
+        What changed: `accepted`, `rejected`, `new`, `known`.
+        """
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
 

@@ -288,7 +288,16 @@ def broker(listen: int, seconds: float | None) -> None:
 
 
 @main.command()
-@click.option("--broker", "address", required=True, help="HOST:PORT")
+@click.option("--broker", "address", help="HOST:PORT; needed but for --import alone.")
+@click.option(
+    "--import",
+    "courier",
+    type=click.Path(path_type=Path),
+    help="First take the records of a courier file; without --broker, only that.",
+)
+@click.option(
+    "--verdicts", type=click.Path(path_type=Path), help="Where the verdicts on it go; FILE.verdicts by default."
+)
 @click.option("--store", default="", help="sqlite:FILE; in memory by default.")
 @click.option(
     "--reject", multiple=True, help="type=T, id=I, subject=S, chain=C, sequence=N or sequence%N [:retryable][:once]"
@@ -305,7 +314,15 @@ def broker(listen: int, seconds: float | None) -> None:
 @click.option("--client-id", default="hwsim-city", show_default=True)
 @_seconds
 def city(
-    address: str, store: str, reject: tuple[str, ...], silent: float, slow: float, client_id: str, seconds: float | None
+    address: str | None,
+    courier: Path | None,
+    verdicts: Path | None,
+    store: str,
+    reject: tuple[str, ...],
+    silent: float,
+    slow: float,
+    client_id: str,
+    seconds: float | None,
 ) -> None:
     """A stand-in for the city platform: takes records, stores each once, gives verdicts, prints figures each second."""
     import sqlite3
@@ -315,6 +332,12 @@ def city(
 
     with _usage():
         path = _store_path(store)
+    if courier is not None:
+        _take_courier(courier, verdicts, path, reject)
+        if address is None:
+            return
+    if address is None:
+        raise click.UsageError("--broker HOST:PORT is missing")
     try:
         with _usage():
             platform = City(address, store=path, reject=reject, silent=silent, slow_ms=slow, client_id=client_id)
@@ -326,6 +349,33 @@ def city(
     say(platform.stats.line())
     if platform.failure is not None:
         _fail(IO_ERROR, platform.failure)
+
+
+def _take_courier(file: Path, answer: Path | None, store: Path | None, reject: tuple[str, ...]) -> None:
+    import sqlite3
+
+    from hwsim.city import Rule
+    from hwsim.city.archive import Archive
+    from hwsim.city.courier import Malformed, Refused, take
+    from hwsim.running import say
+
+    answer = answer or file.with_name(f"{file.name}.verdicts")
+    if answer.exists():
+        _fail(CANNOT_CREATE, f"{answer}: is there already")
+    with _usage():
+        rules = [Rule.parse(rule) for rule in reject]
+    try:
+        archive = Archive(store, rules)
+        try:
+            say(take(file, archive, answer) | {"verdicts": str(answer)})
+        finally:
+            archive.close()
+    except (Refused, Malformed) as problem:
+        _fail(BAD_DATA, f"{file}: {problem}; nothing was taken")
+    except sqlite3.Error as problem:
+        _fail(CANNOT_CREATE, f"{store}: {problem}")
+    except OSError as problem:
+        _fail(IO_ERROR, f"{problem.filename or file}: {problem.strerror}")
 
 
 def _store_path(store: str) -> Path | None:

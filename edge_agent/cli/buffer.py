@@ -1,4 +1,4 @@
-"""`edge-agent buffer`: status, requeue."""
+"""`edge-agent buffer`: status, requeue, and the courier file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import orjson
 
-from edge_agent.cli import exits
+from edge_agent.cli import courier_cmd, exits
 from edge_agent.cli.output import config_option, write
 from edge_agent.cli.words import say
 
@@ -95,3 +95,7 @@ def requeue(config_path: Path, overrides: tuple[str, ...], sequences: tuple[int,
         finally:
             store.stop(5.0)
     click.echo(say("requeued", n=number))
+
+
+command.add_command(courier_cmd.export)
+command.add_command(courier_cmd.import_file)

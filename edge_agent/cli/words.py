@@ -51,6 +51,18 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "chain": ("链", "chain"),
     "requeued": ("已重新排队 {n} 条", "{n} records queued again"),
     "exported": ("已导出 {n} 条", "{n} records exported"),
+    "courier.exported": ("已写入 {file}: {n} 条记录, {bytes} 字节", "{file}: {n} records, {bytes} bytes"),
+    "courier.resumed": ("继续未完成的文件: 已有 {n} 条", "going on with the unfinished file: {n} records are in it"),
+    "courier.none": ("没有待发送的记录, 未写文件", "no record waits to be sent: no file was written"),
+    "courier.unfinished": (
+        "{file} 未完成: {reason}; 已写 {n} 条, 再次运行即可继续",
+        "{file} is not finished: {reason}; {n} records are in it, run the command again to go on",
+    ),
+    "courier.verdicts": (
+        "平台确认 {accepted} 条, 退回 {rejected} 条 (新的)",
+        "newly delivered: {accepted}, newly refused: {rejected}",
+    ),
+    "courier.records": ("新收 {new} 条待转发, 已有 {known} 条", "to be delivered: {new} new, {known} known already"),
     "captured": ("已录制 {n} 段, {bytes} 字节", "{n} pieces captured, {bytes} bytes"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),

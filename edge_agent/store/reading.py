@@ -222,6 +222,24 @@ class Reader:
         delivered = (row[0] if row else 0) + above[0]
         return Counts(kept=kept, delivered=delivered, rejected=refused[0], pending=kept - delivered - refused[0])
 
+    def pending(self, target: str) -> Ranges:
+        """The records without a final verdict, as far as it is on disk: a second behind, so some may have one."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                head = head_of(connection.execute(LAST_ROW).fetchone()).sequence
+                row = connection.execute("SELECT watermark FROM outbox WHERE target = ?", (target,)).fetchone()
+                settled = Ranges([(1, row[0])] if row and row[0] else [])
+                for query in (
+                    "SELECT first, last FROM outbox_ranges WHERE target = ?",
+                    "SELECT sequence, sequence FROM quarantine WHERE target = ?",
+                ):
+                    for first, last in connection.execute(query, (target,)):
+                        settled.add(first, last)
+            finally:
+                connection.execute("ROLLBACK")
+        return Ranges(settled.gaps(1, head))
+
     def quarantine(self, target: str, *, first: int = 1, last: int = 2**63 - 1, limit: int) -> list[Refused]:
         """Refused records from `first` to `last` in order, at most `limit`, as far as they are on disk."""
         rows = self._all(

@@ -242,6 +242,11 @@ class Store:
         """Have `listener` called with what each commit kept, after it, on the committer's thread: it must not block."""
         self._committer.listen(listener)
 
+    @property
+    def reader(self) -> Reader:
+        """Reading beside the committer; closed by `stop`."""
+        return self._reader
+
     def read(self, first: int, *, last: int | None = None, limit: int, max_bytes: int | None = None) -> list[Row]:
         """Kept records in order; see `Reader.read`."""
         return self._reader.read(first, last=last, limit=limit, max_bytes=max_bytes)

@@ -17,6 +17,7 @@ from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
 from edge_agent.uplink.dispatch import FAILURE, Dispatch
+from edge_agent.uplink.forwarding import FORWARDED, sources_in, topic_of
 from edge_agent.uplink.loads import Lane, Load
 from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
 from edge_agent.uplink.ports import Range, SalvagedRow, Store
@@ -99,6 +100,7 @@ class Relay:
     ) -> None:
         self._store = store
         self._told = told
+        self._forwarded: str | None = None
         self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
         self._settings = settings
@@ -227,6 +229,7 @@ class Relay:
         now = clock.monotonic()
         if self._status.state is LinkState.CONNECTED:
             self._dispatch.kept(self._store.head.sequence)
+            self._listen_for_others(connection)
             self._publish(connection, now)
             self._look_for_standstill(now)
         elif self._granted is not None:
@@ -234,6 +237,17 @@ class Relay:
                 self._open(self._granted)
         elif self._window is not None and now >= self._subscribe_by:
             self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
+
+    def _listen_for_others(self, connection: Connection) -> None:
+        """A courier brought records of another box: its verdicts are to be listened for, too."""
+        note = self._store.note(FORWARDED)
+        if note != self._forwarded:
+            self._forwarded = note
+            connection.subscribe(list(self._foreign_verdicts()))
+
+    def _foreign_verdicts(self) -> tuple[str, ...]:
+        """The topics of the verdicts on records that are forwarded for other boxes."""
+        return tuple(f"trace/v1{source}/verdicts" for source in sources_in(self._forwarded))
 
     # Connecting and losing the connection
 
@@ -275,8 +289,9 @@ class Relay:
             self._store.set_note(self._note, self._version)
         self._subscribe_by = clock.monotonic() + self._settings.connect_timeout
         # Also where the broker still has the session: it may have lost the subscription all the same.
-        own = [] if self._witness is None else [self._topics.checkpoint]
-        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *own])
+        self._forwarded = self._store.note(FORWARDED)
+        own = [] if self._witness is None else [self._topics.checkpoint]  # the last one
+        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *self._foreign_verdicts(), *own])
         self._publish_state(connection, online=True)
         self._info_at = 0.0
 
@@ -381,7 +396,9 @@ class Relay:
             bodies, ranges = self._read(load, now)
             if bodies:
                 payload, content_type = self._compress(wire.batch(bodies))
-                mid = connection.publish(self._topics.records, payload, content_type=content_type)
+                salvaged = load.lane is Lane.SALVAGED
+                topic = topic_of(bodies[0], "records") if salvaged else self._topics.records
+                mid = connection.publish(topic, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
                 self._unsigned = True
                 self._note_sent()
@@ -462,7 +479,7 @@ class Relay:
             _log.warning("link.refused", what="records", reason=self._warned or "no longer")
 
     def _on_arrived(self, message: Arrived) -> None:
-        if message.topic == self._topics.verdicts:
+        if message.topic == self._topics.verdicts or message.topic in self._foreign_verdicts():
             self._on_verdict(message.payload)
         elif message.topic == self._topics.platform_state:
             self._on_platform_state(message.payload)
