@@ -31,7 +31,7 @@ SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
-_HEARING: Final = 0.5
+_HEARING: Final = 0.2
 """Seconds that a new connection listens, before it publishes records, for the retained checkpoint and old verdicts."""
 _HEARD: Final = 0.05
 """The same once the checkpoint has come: verdicts that wait come with it."""
