@@ -26,8 +26,10 @@ import orjson
 import structlog
 
 from edge_agent import clock, logs
+from edge_agent.attachments import Attachments
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.capture import masked
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
@@ -40,7 +42,7 @@ from edge_agent.corrector import Corrector
 from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
-from edge_agent.facade import CardListener, CommandResult, RecentRecord
+from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
@@ -56,7 +58,7 @@ from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -66,6 +68,7 @@ from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, 
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
+_TEXT_SCHEMES: Final = frozenset({"serial", "rfc2217", "tcp", "memory"})
 _SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
 _DUTY: Final = "duty/"
 _Part = TypeVar("_Part")
@@ -133,6 +136,7 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     if section is None:
         return []
     from edge_agent.web.people import BadPeople, read_file
+    from edge_agent.web.tokens import BadTokens, read_tokens
 
     problems = []
     if section.on_lan and section.pin_file is None:
@@ -152,6 +156,12 @@ def _check_web(config: Config, file: str) -> list[Problem]:
         except (OSError, BadPeople) as problem:
             hint = "a file made by `edge-agent web pin set`, or none: the first start pairs a phone"
             problems.append(Problem(file, "web.pin_file", str(problem), hint))
+    if section.token_file is not None and Path(section.token_file).exists():
+        try:
+            read_tokens(Path(section.token_file))
+        except (OSError, BadTokens) as problem:
+            hint = "a file made by `edge-agent web token new`, or none yet"
+            problems.append(Problem(file, "web.token_file", str(problem), hint))
     if not isinstance(section.tls, bool):
         problems += [
             Problem(file, f"web.tls.{name}", f"{text} cannot be read", "a PEM file that the agent's user may read")
@@ -175,6 +185,7 @@ class Agent:
         self._registrar: Registrar | None = None
         self._bookkeeper: Bookkeeper | None = None
         self._cataloguer: Cataloguer | None = None
+        self._attachments: Attachments | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._repeats: Repeats | None = None
@@ -221,6 +232,7 @@ class Agent:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
         self._open_catalogue(store, bookkeeper)
+        self._attachments = open_attachments(config)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_figures(store, bookkeeper)
@@ -236,11 +248,13 @@ class Agent:
             store,
             link_settings(self.config),
             identity,
+            attachments=self._files,
             info=self.info,
             pulse=self._health.part("relay", patience=60.0),
             witness=Witness(store, self._set_back),
             told=lambda: self.board.tell("delivery", None),
         )
+        self._files.changed = relay.attached
         relay.start()
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
@@ -268,7 +282,12 @@ class Agent:
         figures.start()
         self._stops.append(("figures", 0.5, figures.stop))
         self._lookups = StoreLookups(
-            store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
+            store,
+            bookkeeper,
+            figures,
+            zone,
+            sent=lambda: () if self._relay is None else self._relay.sent(),
+            round_off={section.id: section.rules.round_off for section in self.config.station},
         )
 
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
@@ -450,6 +469,7 @@ class Agent:
             "pending": counts.pending,
             "oldest_pending": self.store.outbox().oldest_pending,
             "salvaged": self.store.salvaged.left,
+            "attachments": self._files.counts(),
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": self._devices(),
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
@@ -505,6 +525,8 @@ class Agent:
                 "blocked": self.store.attestor.blocked,
                 "changes": [orjson.loads(line) for line in self.store.key_changes()],
             },
+            "attachments": status["attachments"],
+            "catalogue": None if self._cataloguer is None else dict(self._cataloguer.catalogue.versions),
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 
@@ -633,6 +655,14 @@ class Agent:
         assert isinstance(shown, dict)
         return shown
 
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+        return self.store.note(f"web/{name}")
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart."""
+        self.store.set_note(f"web/{name}", text)
+
     def settings(self) -> dict[str, Any]:
         """The facts of the page."""
         gateway = self.config.gateway
@@ -641,6 +671,7 @@ class Agent:
             "gateway": gateway.id,
             "version": version(),
             "complaint_number": self.config.receipt.complaint,
+            "catalogue": self.board.latest("catalogue").get("catalogue", {}),
             "stations": {
                 s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
             },
@@ -704,6 +735,30 @@ class Agent:
         known = kind_of_text(kind)
         return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
+    @property
+    def _files(self) -> Attachments:
+        if self._attachments is None:
+            raise RuntimeError("the agent has not been started")
+        return self._attachments
+
+    def attach(self, data: bytes) -> dict[str, Any]:
+        """Keep a picture or certificate; returns after it is synchronised to disk. Raises `NotTaken`."""
+        return self._files.keep(data)._asdict()
+
+    def attachment(self, sha256: str) -> tuple[bytes, str] | None:
+        """Bytes and media type of an attachment that is here."""
+        found = self._files.find(sha256)
+        data = None if found is None else self._files.read(sha256)
+        return None if found is None or data is None else (data, found.media_type)
+
+    def attachments(self) -> list[dict[str, Any]]:
+        """All attachments, oldest first."""
+        return [each._asdict() for each in self._files.every()]
+
+    def requeue_attachments(self, sha256: str | None = None) -> int:
+        """Send refused attachments again, one or all; returns how many."""
+        return self._files.requeue(sha256)
+
     def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
         """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
         found = header_from(header)
@@ -726,6 +781,27 @@ class Agent:
         except ValueError as problem:
             return CommandResult(refused="bad-facts", kept=(), reason=str(problem))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def recording(self, device: str, *, unmasked: bool = False) -> Recording:
+        """The last raw bytes of a device's port. Raises KeyError for no such device.
+
+        What may be somebody's payment code or number is shown as its shape, or not at all, unless `unmasked`.
+        """
+        if self._supervisor is None:
+            raise RuntimeError("the agent has not been started")
+        section = next((each for each in self.config.device if each.id == device), None)
+        if section is None:
+            raise KeyError(device)
+        facts: dict[str, Any] = {"driver": section.driver, "port": section.port}
+        runner = self._supervisor.devices.get(device)
+        pieces = [] if runner is None else runner.ring.pieces()
+        kind = self.registry.drivers[section.driver].kind
+        if unmasked or kind in ("scale", "printer"):
+            return Recording(**facts, pieces=pieces)
+        if kind != "scanner" or section.port_url.scheme not in _TEXT_SCHEMES:
+            return Recording(**facts, refused="its bytes may hold a person's number; ask for them with --unmasked")
+        shapes = [(way, masked(data) if way == "rx" else data, at) for way, data, at in pieces]
+        return Recording(**facts, pieces=shapes, masked=True)
 
     def _one_line(self) -> str:
         if self._store is None:
@@ -758,6 +834,18 @@ def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
     printer.stop()
     if not printer.join(timeout):
         raise TimeoutError(f"printer {printer.device} is still printing")
+
+
+def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
+    """The folder of attachments beside the store; `owner` is whoever holds the store's lock."""
+    section = config.store
+    return Attachments(
+        Path(f"{section.path}.attachments"),
+        max_bytes=section.attachments_max_bytes,
+        largest=section.attachment_max_bytes,
+        spare_bytes=section.reserve_bytes,
+        owner=owner,
+    )
 
 
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
@@ -797,6 +885,16 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         crates=rules.crates,
         share=Share.parse(rules.trace_share),
         first_number=rules.trace_first,
+        tags=TagRules(
+            reads=rules.tag_reads,
+            arrive_ms=rules.tag_arrive_ms,
+            lost_ms=rules.tag_lost_ms,
+            longest_ms=rules.tag_longest_s * 1000,
+            floor_dbm=rules.tag_floor_dbm,
+            floors={int(antenna): floor for antenna, floor in rules.tag_floors.items()},
+            margin_db=rules.tag_margin_db,
+            most=rules.tag_most,
+        ),
     )
 
 

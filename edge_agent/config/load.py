@@ -138,5 +138,6 @@ def _named_files(config: Config) -> Iterable[tuple[str, str | None]]:
             yield "uplink.tls.ca", config.uplink.tls.ca
             yield "uplink.tls.cert", config.uplink.tls.cert
             yield "uplink.tls.key", config.uplink.tls.key
-    if config.web is not None:
-        yield "web.pin_file", config.web.pin_file
+    if config.web is not None and not isinstance(config.web.tls, bool):
+        yield "web.tls.cert", config.web.tls.cert
+        yield "web.tls.key", config.web.tls.key

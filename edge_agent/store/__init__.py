@@ -12,6 +12,7 @@ from edge_agent.store.errors import (
     StoreUnusable,
 )
 from edge_agent.store.keys import key_file, key_path
+from edge_agent.store.lock import Lock
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.ranges import Ranges
 from edge_agent.store.reading import Reader
@@ -33,6 +34,7 @@ __all__ = [
     "KeyForbidden",
     "KeyUnusable",
     "Limits",
+    "Lock",
     "Outbox",
     "Ranges",
     "Reader",

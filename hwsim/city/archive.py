@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from hwsim.city.events import Event
+from hwsim.city.files import Files
 from hwsim.city.heads import SignedHead, key_id, read_head
 from hwsim.city.rules import Rule
 
@@ -105,6 +106,7 @@ class Archive:
         self.distinct = 0
         self.rejected = 0
         self._chains: dict[str, _Chain] = {}
+        self.files = Files(self._db)
         self._load()
 
     def close(self) -> None:
