@@ -16,6 +16,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -57,15 +58,16 @@ from edge_agent.records.envelope import Draft
 from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
+from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.base import Capacity
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
-from edge_agent.store import Kept, Limits, Store
+from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
-from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSettings
+from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -211,6 +213,9 @@ class Agent:
         self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
+        self._ended = threading.Event()
+        self.again = False
+        """Whether `run` ended only to be begun again, by a new agent on the same configuration."""
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -263,12 +268,22 @@ class Agent:
             attachments=self._files,
             info=self.info,
             pulse=self._health.part("relay", patience=60.0),
+            witness=Witness(store, self._set_back),
             told=lambda: self.board.tell("delivery", None),
         )
         self._files.changed = relay.attached
         relay.start()
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
+
+    def _set_back(self, ahead: Ahead) -> None:
+        """The platform holds more of the chain than the store: end, and begin again with a new chain.
+
+        Everything is stopped in order, so that what was observed is still kept; the next opening does the rest.
+        """
+        self.store.supersede(Superseded(**asdict(ahead)))
+        self.again = True
+        self._ended.set()
 
     def _start_bookkeeper(self, store: Store) -> Bookkeeper:
         bookkeeper = Bookkeeper(store)
@@ -406,7 +421,7 @@ class Agent:
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
         """Start, tell systemd, work until SIGTERM or SIGINT (or until `until` returns), and stop."""
         notifier = Notifier()
-        ended = threading.Event()
+        ended = self._ended
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         watchdog = Watchdog(self._health, notifier, self._one_line)
@@ -420,7 +435,8 @@ class Agent:
                 while not ended.wait(3600.0):
                     pass
         finally:
-            notifier.send("STOPPING=1")
+            if not self.again:
+                notifier.send("STOPPING=1")
             self.stop()
             watchdog.stop(1.0)
 
@@ -503,6 +519,8 @@ class Agent:
         alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
         if self.store.trouble is not None:
             alarms["store"] = self.store.trouble
+        if self.store.attestor.blocked is not None:
+            alarms["signing"] = self.store.attestor.blocked
         return alarms
 
     def info(self) -> dict[str, Any]:
@@ -520,6 +538,12 @@ class Agent:
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
             "salvaged": status["salvaged"],
+            "signing": {
+                "key": self.store.attestor.signer.public.id,
+                "public": str(self.store.attestor.signer.public),
+                "blocked": self.store.attestor.blocked,
+                "changes": [orjson.loads(line) for line in self.store.key_changes()],
+            },
             "attachments": status["attachments"],
             "catalogue": None if self._cataloguer is None else dict(self._cataloguer.catalogue.versions),
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
@@ -698,6 +722,10 @@ class Agent:
     def city(self) -> dict[str, Any]:
         """What the city profile says: papers, kinds of participants, price unit, dates and bounds of law."""
         return load_city(self.config.gateway.city_profile, self.config.profiles)[0].plain()
+
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right; see `signing_desk.attend`."""
+        return attend(self.store, verb, arguments)
 
     def catalogue(self, station: str | None = None) -> dict[str, Any]:
         """Goods with today's price and the open batches of a station's party; and the parties, without contacts."""

@@ -230,6 +230,9 @@ class Facade(Protocol):
         """The city profile: `{name, title, source, price_per, vouchers: [{type, name, name_en, code}],
         operators: [{code, name, name_en}], law: [{id, says, source, since, value, unit}]}`."""
 
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right."""
+
     def catalogue(self, station: str | None = None) -> dict[str, Any]:
         """What is sold here and who is: `{"versions": {kind: number}, "goods": […], "parties": […]}`.
 
