@@ -280,10 +280,8 @@ def play() -> None:
     until("no link by-id", lambda: any(Path("/dev/serial/by-id").glob("*QEMU*")))
     (by_id,) = Path("/dev/serial/by-id").glob("*QEMU*")
     Path("/dev/bench").symlink_to(by_id)
-    say(
-        "CHECK devices",
-        json.dumps({"usb": sorted(p.name for p in Path("/sys/bus/usb/devices").glob("*-1")), "serial": by_id.name}),
-    )
+    found = sorted(path.name for path in Path("/sys/bus/usb/devices").glob("*-1"))
+    say("CHECK devices", json.dumps({"usb": found, "serial": by_id.name}))
 
     subprocess.run(["udevadm", "settle", "--timeout=120"], check=True, timeout=PATIENCE)
     refused, opened = as_nobody(), as_nobody("plugdev")
