@@ -187,7 +187,7 @@ def test_a_label_scale_hears_ok_only_for_what_is_kept(box: Box, free_port: Calla
     scale = LabelScale("127.0.0.1", port)
     sold = some(6, seed=4)
     for number, one in enumerate(sold):
-        assert scale.push(one)
+        assert scale.push(one, tries=300)
         if number == 2:
             box.stop(signal.SIGKILL)
             kept = box.sales()
@@ -195,7 +195,7 @@ def test_a_label_scale_hears_ok_only_for_what_is_kept(box: Box, free_port: Calla
             box.start()
         if number == 4:
             scale.close()  # the scale loses its power
-    assert scale.push(sold[0])
+    assert scale.push(sold[0], tries=300)
     scale.close()
     assert box.stop() == 0
     kept = box.sales()
