@@ -158,6 +158,15 @@ class Looking:
             {"site": settings["site"], "complaint_number": settings["complaint_number"], **shown, "stops": list(stops)}
         )
 
+    async def attachment(self, request: Request, _who: Who) -> Response:
+        """A picture or certificate; what it is was told when it was taken, and browsers must not guess."""
+        found = await asyncio.to_thread(self._agent.attachment, request.path_params["sha256"])
+        if found is None:
+            raise Refusal(404, "not-found", "there is no such attachment here", where="path", right="its SHA-256")
+        data, kind = found
+        headers = {"cache-control": "private, max-age=86400", "content-security-policy": "sandbox"}
+        return Response(data, media_type=kind, headers=headers)
+
     async def figures(self, request: Request, _who: Who) -> Response:
         """The figures of the days, and of this month."""
         days = number_in(request, "days", 31, 1, 62) or 31
