@@ -58,8 +58,8 @@ class Looking:
 
     async def static(self, request: Request, _who: Who) -> Response:
         """A file of the page."""
-        path = (_STATIC / request.path_params["name"]).resolve()
-        if not path.is_relative_to(_STATIC.resolve()) or path.suffix not in _KINDS or not path.is_file():
+        path = _in_static(request.path_params["name"])
+        if path is None:
             raise Refusal(404, "not-found", "there is no such file", where="path")
         return _file(path)
 
@@ -179,6 +179,16 @@ class Looking:
                     if name != "day":
                         sums[name] = sums.get(name, 0) + value
         return reply({"days": list(found)[-days:], "month": sums})
+
+
+def _in_static(name: str) -> Path | None:
+    """The file of the page with this name; None where there is none, wherever the name tries to lead."""
+    try:
+        path = (_STATIC / name).resolve()
+        found = path.is_relative_to(_STATIC.resolve()) and path.suffix in _KINDS and path.is_file()
+    except (OSError, ValueError):  # too long, or holds a NUL
+        return None
+    return path if found else None
 
 
 def _file(path: Path) -> Response:
