@@ -105,6 +105,8 @@ class ControlServer:
             "command": self._command,
             "requeue": self._requeue,
             "correct": self._correct,
+            "keys.rotate": self._keys,
+            "keys.accept": self._keys,
             "ledger": self._ledger,
             "recording": self._recording,
             "catalogue": partial(self._catalogue, upload),
@@ -155,6 +157,9 @@ class ControlServer:
             details=details,
         )
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, **self._agent.keys(str(request["do"]), request)}
 
     def _catalogue(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Import the file that was sent in pieces before; `kind`, `source`, `add`."""

@@ -81,6 +81,30 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "capture.nothing": ("{device} 还没有收到任何字节", "{device} has said nothing yet"),
     "refused": ("未更改", "not done"),
     "no_record": ("没有记录 {id}", "no record {id}"),
+    "verify.ok": (
+        "✓ 完好: 没有发现改动、缺失、插入、错序或分叉",
+        "✓ whole: nothing changed, missing, inserted, moved or forked",
+    ),
+    "verify.bad": ("✗ 发现 {n} 处问题", "✗ {n} findings"),
+    "verify.more": ("另有 {n} 处未列出", "{n} more are not listed"),
+    "verify.no_key": (
+        "没有公钥: 签名未检查, 只检查了链",
+        "No public key: signatures were not checked, only the chain; a cut end cannot be seen",
+    ),
+    "verify.own_key": (
+        "签名按文件自带的公钥检查; 请与平台登记的公钥核对 (--key): {keys}",
+        "Signatures were checked with the key that the file itself names; compare it with the one that the platform"
+        " knows (--key): {keys}",
+    ),
+    "prove.no_root": (
+        "记录 {sequence} 的当日根尚未签名 (当天结束后才有)",
+        "the root of the day of record {sequence} is not signed yet; it is when the day has ended",
+    ),
+    "keys.accepted": ("已确认, 重新开始签名", "accepted: signing goes on"),
+    "keys.not_blocked": ("签名未被暂停", "signing was not blocked"),
+    "keys.rotated": ("新密钥 {key}", "the new key is {key}"),
+    "signing": ("签名", "signing"),
+    "public": ("公钥", "public key"),
     "column": ("列", "column"),
     "version": ("版本", "version"),
     "rows": ("行数", "rows"),
