@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 import orjson
 import structlog
 
-from edge_agent import clock, logs
+from edge_agent import clock, logs, profiles
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.catalogue import Catalogue, kind_of_text
@@ -39,6 +39,7 @@ from edge_agent.corrector import Corrector
 from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
+from edge_agent.exports.national import BadProfile
 from edge_agent.facade import CardListener, CommandResult, RecentRecord
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -79,10 +80,21 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     problems += _check_codes(config, str(path)) + _check_web(config, str(path))
-    problems += _check_assets(config, str(path))
+    problems += _check_assets(config, str(path)) + _check_profile(config, path)
     if problems:
         raise ConfigError(problems)
     return config, registry
+
+
+def _check_profile(config: Config, path: Path) -> list[Problem]:
+    if config.gateway.city_profile is None:
+        return []
+    try:
+        profiles.load(config.gateway.city_profile, path.parent)
+    except BadProfile as problem:
+        hint = f"one of {', '.join(profiles.known())}, or a file in {profiles.FOLDER}/"
+        return [Problem(str(path), "gateway.city_profile", str(problem), hint)]
+    return []
 
 
 def _check_modes(config: Config, file: str) -> list[Problem]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 _PAGE: Final = 500
 _BATCHES: Final = 20_000
 """Newest batches whose vouchers are at hand for the sales of an XML export."""
-_PROFILE: Final = "meat-vegetables"
 
 
 @click.command()
@@ -109,22 +106,13 @@ def _selection(
 
 
 def _profile(name: str | None, config_path: Path) -> XmlProfile:
-    """The profile of this name: a file of the site, else one that comes with the agent."""
-    from edge_agent.exports.national import BadProfile, profile_of
+    from edge_agent import profiles
+    from edge_agent.exports.national import BadProfile
 
-    name = name or _PROFILE
-    own = config_path.parent / "profiles.d" / f"{name}.toml"
-    packaged = resources.files("edge_agent.exports") / "profiles" / f"{name}.toml"
-    known = sorted(each.name.removesuffix(".toml") for each in packaged.parent.iterdir())  # type: ignore[attr-defined]
-    if "/" in name or not (own.is_file() or packaged.is_file()):
-        hint = f"known: {', '.join(known)}; or make {own}"
-        raise exits.Exit(exits.CONFIGURATION, f"gateway.city_profile: there is no profile {name!r}; {hint}")
-    file: Any = own if own.is_file() else packaged
     try:
-        return profile_of(tomllib.loads(file.read_text(encoding="utf-8")), str(file))
-    except (BadProfile, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        text = str(problem) if isinstance(problem, BadProfile) else f"{file}: {problem}"
-        raise exits.Exit(exits.CONFIGURATION, text) from None
+        return profiles.load(name, config_path.parent)
+    except BadProfile as problem:
+        raise exits.Exit(exits.CONFIGURATION, str(problem)) from None
 
 
 class _Source:
