@@ -25,6 +25,7 @@ import orjson
 import structlog
 
 from edge_agent import clock, logs, profiles
+from edge_agent.attachments import Attachments
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.catalogue import Catalogue, kind_of_text
@@ -55,7 +56,7 @@ from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -185,6 +186,7 @@ class Agent:
         self._registrar: Registrar | None = None
         self._bookkeeper: Bookkeeper | None = None
         self._cataloguer: Cataloguer | None = None
+        self._attachments: Attachments | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._repeats: Repeats | None = None
@@ -228,6 +230,7 @@ class Agent:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
         self._open_catalogue(store, bookkeeper)
+        self._attachments = open_attachments(config)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_figures(store, bookkeeper)
@@ -243,10 +246,12 @@ class Agent:
             store,
             link_settings(self.config),
             identity,
+            attachments=self._files,
             info=self.info,
             pulse=self._health.part("relay", patience=60.0),
             told=lambda: self.board.tell("delivery", None),
         )
+        self._files.changed = relay.attached
         relay.start()
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
@@ -446,6 +451,7 @@ class Agent:
             "pending": counts.pending,
             "oldest_pending": self.store.outbox().oldest_pending,
             "salvaged": self.store.salvaged.left,
+            "attachments": self._files.counts(),
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": self._devices(),
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
@@ -493,6 +499,8 @@ class Agent:
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
             "salvaged": status["salvaged"],
+            "attachments": status["attachments"],
+            "catalogue": None if self._cataloguer is None else dict(self._cataloguer.catalogue.versions),
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 
@@ -688,6 +696,30 @@ class Agent:
         known = kind_of_text(kind)
         return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
+    @property
+    def _files(self) -> Attachments:
+        if self._attachments is None:
+            raise RuntimeError("the agent has not been started")
+        return self._attachments
+
+    def attach(self, data: bytes) -> dict[str, Any]:
+        """Keep a picture or certificate; returns after it is synchronised to disk. Raises `NotTaken`."""
+        return self._files.keep(data)._asdict()
+
+    def attachment(self, sha256: str) -> tuple[bytes, str] | None:
+        """Bytes and media type of an attachment that is here."""
+        found = self._files.find(sha256)
+        data = None if found is None else self._files.read(sha256)
+        return None if found is None or data is None else (data, found.media_type)
+
+    def attachments(self) -> list[dict[str, Any]]:
+        """All attachments, oldest first."""
+        return [each._asdict() for each in self._files.every()]
+
+    def requeue_attachments(self, sha256: str | None = None) -> int:
+        """Send refused attachments again, one or all; returns how many."""
+        return self._files.requeue(sha256)
+
     def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
         """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
         found = header_from(header)
@@ -744,6 +776,18 @@ def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
         raise TimeoutError(f"printer {printer.device} is still printing")
 
 
+def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
+    """The folder of attachments beside the store; `owner` is whoever holds the store's lock."""
+    section = config.store
+    return Attachments(
+        Path(f"{section.path}.attachments"),
+        max_bytes=section.attachments_max_bytes,
+        largest=section.attachment_max_bytes,
+        spare_bytes=section.reserve_bytes,
+        owner=owner,
+    )
+
+
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
     mine = [device for device in config.device if device.id in section.devices]
@@ -781,6 +825,16 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         crates=rules.crates,
         share=Share.parse(rules.trace_share),
         first_number=rules.trace_first,
+        tags=TagRules(
+            reads=rules.tag_reads,
+            arrive_ms=rules.tag_arrive_ms,
+            lost_ms=rules.tag_lost_ms,
+            longest_ms=rules.tag_longest_s * 1000,
+            floor_dbm=rules.tag_floor_dbm,
+            floors={int(antenna): floor for antenna, floor in rules.tag_floors.items()},
+            margin_db=rules.tag_margin_db,
+            most=rules.tag_most,
+        ),
     )
 
 

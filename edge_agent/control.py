@@ -18,14 +18,16 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from edge_agent.attachments import NotTaken
 from edge_agent.event_json import event_json
 from edge_agent.facade import Facade
 from edge_agent.model import Observation, StateChange
 
 _LONGEST_REQUEST: Final = 64 * 1024
 _CLIENTS: Final = 8
-MOST_UPLOAD: Final = 16 << 20
+MOST_UPLOAD: Final = 64 << 20
 """Bytes of a file that a client may send in pieces."""
+_SLOT_WAIT: Final = 1.0
 _PIECE: Final = 45_000
 _LONGEST_SOURCE: Final = 200
 _PATIENCE: Final = 5.0
@@ -105,6 +107,8 @@ class ControlServer:
             "correct": self._correct,
             "ledger": self._ledger,
             "catalogue": partial(self._catalogue, upload),
+            "attach": partial(self._attach, upload),
+            "attachments": self._attachments,
             "courier": partial(self._courier, upload),
         }
         handler = verbs.get(verb)
@@ -164,6 +168,20 @@ class ControlServer:
         for fault in result.pop("faults"):
             yield {"ok": False, "more": True, **fault}
         yield {"ok": result["version"] is not None, "more": False, **result}
+
+    def _attach(self, upload: _Upload, _request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Keep the file that was sent in pieces before."""
+        try:
+            yield {"ok": True, **self._agent.attach(upload.whole())}
+        except NotTaken as problem:
+            yield {"ok": False, "refused": problem.code, "reason": str(problem)}
+
+    def _attachments(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """With `requeue`, send refused ones again: all, or the one of `sha256`."""
+        if request.get("requeue") is not True:
+            yield _refusal("requeue is what can be asked for")
+            return
+        yield {"ok": True, "requeued": self._agent.requeue_attachments(request.get("sha256"))}
 
     def _courier(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Take the lines of a courier file that were sent in pieces before; `header` is its first line."""
@@ -230,7 +248,7 @@ class _Upload:
     def take(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Take one piece: `data` in base64."""
         if not self._holds:
-            self._holds = self._slot.acquire(blocking=False)
+            self._holds = self._slot.acquire(timeout=_SLOT_WAIT)  # one that just ended is about to let go
         if not self._holds:
             yield _refusal("another file is being sent; try again")
             return

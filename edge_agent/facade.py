@@ -212,6 +212,22 @@ class Facade(Protocol):
         `{line, column, what, hint}`. `add` keeps what the file does not name. Raises ValueError for another kind.
         """
 
+    def attach(self, data: bytes) -> dict[str, Any]:
+        """Keep a picture or certificate (JPEG, PNG, WebP, PDF), to be named by a record as `sha256`; returns after it
+        is synchronised to disk: `{"sha256", "size", "media_type", "state"}`.
+
+        Raises `NotTaken` (edge_agent.attachments) with `code` unknown-type, too-large or no-room, and the words.
+        """
+
+    def attachment(self, sha256: str) -> tuple[bytes, str] | None:
+        """Bytes and media type of an attachment that is here; None where it is not."""
+
+    def attachments(self) -> list[dict[str, Any]]:
+        """All attachments, oldest first, each with its state: waiting, delivered or refused."""
+
+    def requeue_attachments(self, sha256: str | None = None) -> int:
+        """Send refused attachments again, one or all; returns how many."""
+
     def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
         """Take lines of a courier file: verdicts on our records, or records to deliver. Raises ValueError with why not.
 

@@ -39,7 +39,7 @@ from edge_agent.model import (
 )
 from edge_agent.records.envelope import Draft
 from edge_agent.retry import Backoff
-from edge_agent.station import Outcome, Refused, Station
+from edge_agent.station import Outcome, Refused, Station, Watching
 from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
@@ -387,18 +387,32 @@ class StationRunner:
         while True:
             self._beat()
             item = self.mailbox.take(_READ_TIMEOUT)
-            if item is None and self._stop.is_set():
-                break
+            over = item is None and self._stop.is_set()
             try:
                 if isinstance(item, Request):
                     self._carry_out(station, item)
                 elif item is not None:
                     self._observe(station, item)
+                elif isinstance(station, Watching):
+                    self._tick(station, over=over)
             except Exception:  # noqa: BLE001 -- the one supervising loop: one observation must not end the station
                 self._log.exception("station.crashed")
                 station = self._make()
             self._confirm()
+            if over:
+                break
         self._forget()
+
+    def _tick(self, station: Watching, *, over: bool) -> None:
+        """Nothing was observed for a while: what is not seen any more is gone, and at the end everything is."""
+        with self._bookkeeper.turn():
+            drafts = station.close(clock.now()) if over else station.tick(clock.now())
+            self._bookkeeper.post(drafts)
+            view = station.view if drafts else None
+        for draft in drafts:
+            self._submit(draft)
+        if view is not None:
+            self._board.post(f"station/{self.station_id}", view)
 
     def _observe(self, station: Station, observation: Observation) -> None:
         with self._bookkeeper.turn():

@@ -63,12 +63,15 @@ def list_() -> None:
     from hwsim.faults import KINDS
     from hwsim.instruments import DIALECTS, SCANNERS
     from hwsim.printer import LANGUAGES
+    from hwsim.rfid import TITLES
     from hwsim.running import say
 
     for dialect in DIALECTS.values():
         say({"kind": "scale", "name": dialect.name, "title": dialect.title, "source": dialect.source})
     for name, title in SCANNERS.items():
         say({"kind": "scanner", "name": name, "title": title})
+    for name, (title, source) in TITLES.items():
+        say({"kind": "rfid", "name": name, "title": title, "source": source})
     for name, title in LANGUAGES.items():
         say({"kind": "printer", "name": name, "title": title})
     for kind, title in KINDS.items():
@@ -180,6 +183,83 @@ def scanner(kind: str, link: Path | None, codes: tuple[str, ...], evemu: Path | 
             _fail(CANNOT_CREATE, f"{evemu}: {problem}")
         return
     _run(kind, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+@main.command()
+@click.argument("family")
+@_port
+@_link
+@_faults
+@_seed
+@_seconds
+@click.option("--tag", "numbers", multiple=True, help="The number of a tag, hexadecimal; again for more.")
+@click.option("--tags", "count", default=5, show_default=True, help="How many tags, where none is named.")
+@click.option("--antennas", default=1, show_default=True, help="Antennas over which the tags lie.")
+@click.option("--missed", default=0.3, show_default=True, help="Share of the rounds that miss a tag.")
+@click.option("--noise-db", default=3.0, show_default=True, help="Standard deviation of each RSSI.")
+@click.option("--bad-check", default=0.0, show_default=True, help="Share of the frames with a wrong check.")
+@click.option("--rate", default=50.0, show_default=True, help="Reads a second of a reader that reads by itself.")
+@click.option("--stay", type=float, help="Seconds that a tag is there; always by default.")
+@click.option("--away", default=5.0, show_default=True, help="Seconds until it comes again.")
+@click.option("--spread", default=0.0, show_default=True, help="Seconds within which the tags come at first.")
+@click.option("--silent-after", type=float, help="llrp: hang after so many seconds, the connection open.")
+@click.option("--taken", is_flag=True, help="llrp: refuse every client, as if an older one were still there.")
+def rfid(family: str, link: Path | None, **given: Any) -> None:
+    """A reader of FAMILY with tags before it."""
+    from hwsim.rfid import ID_BYTES, READERS, TITLES
+    from hwsim.rfid.field import Field, Tag, make_tags
+
+    if family not in TITLES:
+        raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
+    with _usage():
+        stay, away, seed = given["stay"], given["away"], given["seed"]
+        tags = [Tag(number=bytes.fromhex(number), stay=stay, away=away) for number in given["numbers"]] or make_tags(
+            given["count"],
+            size=ID_BYTES.get(family, 12),
+            antennas=given["antennas"],
+            stay=stay,
+            away=away,
+            spread=given["spread"],
+            seed=seed,
+        )
+        field = Field(
+            tags,
+            missed=given["missed"],
+            noise_db=given["noise_db"],
+            spoiled=given["bad_check"],
+            rate=given["rate"],
+            seed=seed,
+        )
+    if family == "llrp":
+        _run_llrp(field, given)
+    else:
+        _run(family, READERS[family](field), given["port"], link, given["faults"], seed, given["seconds"])
+
+
+def _run_llrp(field: Any, given: dict[str, Any]) -> None:
+    from hwsim.rfid.llrp import LlrpReader
+    from hwsim.running import Halt, say
+    from hwsim.sockets import parse_address
+
+    scheme, _, address = given["port"].partition(":")
+    if scheme != "tcp" or given["faults"]:
+        raise click.UsageError("an LLRP reader is on the network: --port tcp:PORT, and without --fault")
+    with _usage():
+        try:
+            reader = LlrpReader(field, *parse_address(address))
+        except OSError as problem:
+            _fail(CANNOT_CREATE, f"{given['port']}: {problem}")
+    halt = Halt()
+    reader.hold(given["taken"])
+    with reader:
+        say({"device": "llrp", "port": reader.name})
+        seconds, silent_after = given["seconds"], given["silent_after"]
+        if silent_after is not None:
+            halt.wait(silent_after)
+            reader.silence()
+            seconds = None if seconds is None else max(0.0, seconds - silent_after)
+        halt.wait(seconds)
+    say({"device": "llrp", "played": reader.report})
 
 
 def _scanner_settings(kind: str, given: dict[str, Any]) -> Any:

@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",
     "catalogue": "catalogue_cmd",
+    "attachments": "attachments_cmd",
     "version": "version_cmd",
 }
 

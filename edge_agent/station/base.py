@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from edge_agent.catalogue import Catalogue
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
@@ -15,6 +15,7 @@ from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import RoundOff
 from edge_agent.station.numbers import Share
+from edge_agent.station.tags import TagRules
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
 from edge_agent.units import to_milligrams
 
@@ -83,7 +84,7 @@ class Settings:
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
     what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
-    `operator` stands in while nobody does.
+    `operator` stands in while nobody does. `tags` says when a tag is in view.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Settings:
     first_number: int | None = None
     duty: Duty = field(default_factory=Duty)
     device_flags: DeviceFlags = no_flags
+    tags: TagRules = field(default_factory=TagRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,17 @@ class Station(Protocol):
 
     def command(self, command: Command) -> Outcome:
         """Do what an operator asks, or say why not."""
+
+
+@runtime_checkable
+class Watching(Station, Protocol):
+    """A station for which the passing of time means something: what is not seen any more is gone."""
+
+    def tick(self, at: Instant) -> Sequence[Draft]:
+        """Nothing was observed until `at`; return the records that follow from it."""
+
+    def close(self, at: Instant) -> Sequence[Draft]:
+        """The agent stops; return the records of what is still going on."""
 
 
 class Platter:

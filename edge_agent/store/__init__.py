@@ -2,6 +2,7 @@
 
 from edge_agent.store.catalogues import CatalogueVersion
 from edge_agent.store.errors import CommitFailed, StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnusable
+from edge_agent.store.lock import Lock
 from edge_agent.store.outbox import Outbox
 from edge_agent.store.ranges import Ranges
 from edge_agent.store.reading import Reader
@@ -18,6 +19,7 @@ __all__ = [
     "Head",
     "Kept",
     "Limits",
+    "Lock",
     "Outbox",
     "Ranges",
     "Reader",

@@ -12,14 +12,16 @@ from typing import Any, Final
 import structlog
 
 from edge_agent import clock
+from edge_agent.attachments import sniff
 from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
+from edge_agent.uplink.attachment_lane import AttachmentLane
 from edge_agent.uplink.dispatch import FAILURE, Dispatch
 from edge_agent.uplink.forwarding import FORWARDED, sources_in, topic_of
 from edge_agent.uplink.loads import Lane, Load
 from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
-from edge_agent.uplink.ports import Range, SalvagedRow, Store
+from edge_agent.uplink.ports import Attachments, Range, SalvagedRow, Store
 from edge_agent.uplink.settings import Identity, LinkSettings
 from edge_agent.uplink.shipments import joined
 from edge_agent.uplink.versions import MqttVersion, Versions
@@ -29,6 +31,8 @@ SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
+_TOLD_BY: Final = 1_024
+"""Bytes of an attachment that tell what it is."""
 _MARGIN: Final = 1_024
 """Bytes of a packet that are not payload: topic, identifier, properties."""
 
@@ -86,6 +90,7 @@ class Relay:
         settings: LinkSettings,
         identity: Identity,
         *,
+        attachments: Attachments | None = None,
         info: Callable[[], Mapping[str, Any]] = _no_facts,
         pulse: Callable[[], None] = _nothing,
         told: Callable[[], None] = _nothing,
@@ -97,6 +102,8 @@ class Relay:
         self._outbox = store.outbox()
         self._settings = settings
         self._identity = identity
+        self._attachments = attachments
+        self._files = None if attachments is None else AttachmentLane(attachments, settings)
         self._info = info
         self._pulse = pulse
         self._topics = wire.Topics.of(identity)
@@ -145,6 +152,12 @@ class Relay:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def attached(self) -> None:
+        """A new attachment waits; from any thread."""
+        if self._files is not None:
+            self._files.changed()
+            self._waker.set()
 
     def status(self) -> LinkStatus:
         """How the link stands now."""
@@ -208,6 +221,8 @@ class Relay:
             self._abandoned = None
             connection = self._dial(now)
         wait = self._dispatch.deadline(now) - now if connection.free > 0 else _TURN
+        if self._files is not None and self._dispatch.quiet(now):
+            wait = min(wait, self._files.deadline(now) - now)
         for event in connection.turn(min(_TURN, max(0.0, wait))):
             self._handle(event)
         now = clock.monotonic()
@@ -287,6 +302,8 @@ class Relay:
             window=window,
             max_bytes=self._window.max_packet - _MARGIN,
         )
+        if self._files is not None:
+            self._files.opened()
         self._set_state(LinkState.CONNECTED, f"MQTT {self._version}, window {window}")
 
     def _lost(self, reason: str, *, suspect: bool = False) -> None:
@@ -302,6 +319,8 @@ class Relay:
     def _drop(self) -> None:
         self._dispatch.closed()
         self._note_sent()
+        if self._files is not None:
+            self._files.closed(clock.monotonic())
         if self._connection is not None:
             self._connection.close()
             self._abandoned, self._connection = self._connection, None
@@ -355,6 +374,7 @@ class Relay:
         while connection.free > 0:
             load = self._dispatch.next(now)
             if load is None:
+                self._publish_piece(connection, now)
                 break
             bodies, ranges = self._read(load, now)
             if bodies:
@@ -364,6 +384,31 @@ class Relay:
                 mid = connection.publish(topic, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
                 self._note_sent()
+
+    def _publish_piece(self, connection: Connection, now: float) -> None:
+        """A piece of an attachment, where nothing else is to be sent or under way."""
+        lane, files = self._files, self._attachments
+        if lane is None or files is None or not self._dispatch.quiet(now):
+            return
+        piece = lane.next(now)
+        if piece is None:
+            return
+        data = files.read(piece.sha256, piece.offset, piece.length)
+        if data is None or len(data) != piece.length:
+            _log.error("attachment.unreadable", sha256=piece.sha256)
+            lane.unreadable(piece)
+            return
+        head = files.read(piece.sha256, 0, _TOLD_BY) or b""
+        payload = wire.piece(
+            chain=self._store.chain,
+            sha256=piece.sha256,
+            size=piece.size,
+            media_type=sniff(head) or "application/octet-stream",
+            offset=piece.offset,
+            data=data,
+        )
+        mid = connection.publish(self._topics.attachments, payload, content_type=wire.PIECE_TYPE)
+        lane.published(piece, mid, now)
 
     def _publish_state(self, connection: Connection, *, online: bool) -> int:
         payload = wire.state(online=online, session=self._session, since=self._since)
@@ -414,6 +459,8 @@ class Relay:
             if acknowledged.code >= FAILURE:
                 _log.warning("link.refused", what="state or info", code=acknowledged.code)
             return
+        if self._files is not None and self._files.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic()):
+            return
         delivered = self._dispatch.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic())
         if delivered is not None:
             if delivered.chain is None:
@@ -432,9 +479,12 @@ class Relay:
             self._on_platform_state(message.payload)
 
     def _on_verdict(self, payload: bytes) -> None:
+        told = self._hear_of_attachments(payload)
         verdict = wire.decode_verdict(payload)
         if isinstance(verdict, wire.Malformed):
             _log.warning("verdict.malformed", reason=verdict.reason)
+            return
+        if told and not (verdict.accepted or verdict.rejected):
             return
         if verdict.chain == self._store.chain:
             verdict = self._known(verdict)
@@ -450,6 +500,21 @@ class Relay:
         self._last_verdict = clock.monotonic()
         accepted = sum(last - first + 1 for first, last in verdict.accepted)
         _log.info("verdict", accepted=accepted, rejected=len(verdict.rejected))
+
+    def _hear_of_attachments(self, payload: bytes) -> bool:
+        """Take what a verdict says of attachments; whether it says anything of them."""
+        if self._files is None or b'"attachments"' not in payload:
+            return False
+        words = wire.decode_attachments(payload)
+        if isinstance(words, wire.Malformed):
+            _log.warning("verdict.malformed", reason=words.reason)
+            return True
+        for sha256 in self._files.heard(words, clock.monotonic()):
+            _log.info("attachment.delivered", sha256=sha256)
+        for word in words:
+            if word.refused is not None:
+                _log.warning("attachment.refused", sha256=word.sha256, reason=word.refused, retryable=word.retryable)
+        return True
 
     def _known(self, verdict: Verdict) -> Verdict:
         """The part of a verdict on our chain that is about records that there are."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from hwsim.city.events import Event
+from hwsim.city.files import Files
 from hwsim.city.rules import Rule
 
 GENESIS: Final = "0" * 64
@@ -96,6 +97,7 @@ class Archive:
         self.distinct = 0
         self.rejected = 0
         self._chains: dict[str, _Chain] = {}
+        self.files = Files(self._db)
         self._load()
 
     def close(self) -> None:

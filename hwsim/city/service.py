@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from hwsim.city.archive import Archive, Outcome, Refused, ranges
 from hwsim.city.events import Malformed, read_batch
+from hwsim.city.files import BadPiece
 from hwsim.city.link import BrokerLink
 from hwsim.city.rules import Rule
 from hwsim.sockets import parse_address
@@ -26,7 +27,7 @@ from hwsim.sockets import parse_address
 MAX_WAITING: Final = 1000  # messages between the network and the store; the broker holds back the rest
 GROUP: Final = 64  # messages at most in one commit
 REFUSED_IN_VERDICT: Final = 1000
-_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/records")
+_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/(records|attachments)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class Stats:
     `received` counts each record as often as it came, `distinct` the accepted ones once, `duplicates` copies of
     accepted ones, `gaps` sequences missing below the highest of their chain, `rejected` records that stand refused
     now, `malformed` messages that could not be read. `chain_ok` is false once a link did not hold or two records
-    claimed one place; `broken` says where.
+    claimed one place; `broken` says where. `attachments` are the files that are whole, `pieces` what came of any.
     """
 
     received: int = 0
@@ -51,6 +52,8 @@ class Stats:
     connected: bool = False
     protocol: str = "5"
     broken: tuple[str, ...] = ()
+    attachments: int = 0
+    pieces: int = 0
 
     def line(self) -> bytes:
         """One line of JSON."""
@@ -131,6 +134,19 @@ class City:
         """Why the store cannot go on; None while it can."""
         return self._failure
 
+    def attachment(self, sha256: str) -> bytes:
+        """The bytes that are there of an attachment; read beside the worker, between its commits."""
+        return self._archive.files.content(sha256)
+
+    def media_type(self, sha256: str) -> str | None:
+        """What an attachment was said to be."""
+        return self._archive.files.media_type(sha256)
+
+    @property
+    def bytes_again(self) -> int:
+        """Bytes of attachments that came and were there already."""
+        return self._archive.files.again
+
     def wait(self, holds: Callable[[Stats], bool], timeout: float) -> Stats:
         """Wait until `holds` is true of the figures. Raises TimeoutError with the last figures."""
         with self._changed:
@@ -203,14 +219,18 @@ class City:
 
     def _take(self, group: Sequence[_Message]) -> None:
         results: dict[tuple[str, str], list[Outcome]] = {}
+        words: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self._archive.begin()
         for message in group:
             match = _TOPIC.fullmatch(message.topic)
             if match is None:
                 self._archive.keep_malformed(message.topic, "topic levels are ASCII [A-Za-z0-9_-]", message.payload)
                 continue
-            site, gateway = match.groups()
+            site, gateway, what = match.groups()
             self._announce.add(site)
+            if what == "attachments":
+                self._take_piece(message, site, gateway, words)
+                continue
             try:
                 events = read_batch(message.payload, source=f"/{site}/{gateway}")
             except Malformed as problem:
@@ -223,7 +243,19 @@ class City:
         if time.monotonic() >= self._silent_until:
             for (site, gateway), outcomes in results.items():
                 self._give_verdicts(f"trace/v1/{site}/{gateway}/verdicts", outcomes)
+            for (site, gateway, chain), found in words.items():
+                self._link.publish(f"trace/v1/{site}/{gateway}/verdicts", verdict(chain, (), (), found))
         self._publish_stats()
+
+    def _take_piece(
+        self, message: _Message, site: str, gateway: str, words: dict[tuple[str, str, str], list[dict[str, Any]]]
+    ) -> None:
+        try:
+            chain, word = self._archive.files.take(message.payload, site=site, gateway=gateway)
+        except BadPiece as problem:
+            self._archive.keep_malformed(message.topic, str(problem), message.payload)
+            return
+        words.setdefault((site, gateway, chain), []).append(word)
 
     def _give_verdicts(self, topic: str, outcomes: Iterable[Outcome]) -> None:
         merged: dict[str, Outcome] = {}
@@ -267,14 +299,21 @@ class City:
                 chains=archive.chains,
                 verdicts=self._verdicts,
                 broken=broken,
+                attachments=archive.files.complete,
+                pieces=archive.files.pieces,
             )
             self._changed.notify_all()
 
 
-def verdict(chain: str, accepted: Iterable[int], refused: Sequence[Refused]) -> bytes:
-    """The payload of one message on `verdicts`: accepted sequences as merged ranges, refused ones one by one."""
+def verdict(
+    chain: str, accepted: Iterable[int], refused: Sequence[Refused], attachments: Sequence[dict[str, Any]] = ()
+) -> bytes:
+    """The payload of one message on `verdicts`: accepted sequences as merged ranges, refused ones one by one, and the
+    word on attachments where there is one."""
+    more = {"attachments": attachments} if attachments else {}
     return orjson.dumps(
-        {
+        more
+        | {
             "v": 1,
             "chain": chain,
             "time": _now(),
