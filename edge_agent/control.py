@@ -105,7 +105,10 @@ class ControlServer:
             "command": self._command,
             "requeue": self._requeue,
             "correct": self._correct,
+            "keys.rotate": self._keys,
+            "keys.accept": self._keys,
             "ledger": self._ledger,
+            "recording": self._recording,
             "catalogue": partial(self._catalogue, upload),
             "attach": partial(self._attach, upload),
             "attachments": self._attachments,
@@ -154,6 +157,9 @@ class ControlServer:
             details=details,
         )
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, **self._agent.keys(str(request["do"]), request)}
 
     def _catalogue(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Import the file that was sent in pieces before; `kind`, `source`, `add`."""
@@ -205,6 +211,21 @@ class ControlServer:
             return
         result = self._agent.ledger_set(str(request["device"]), changes, operator)
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _recording(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The last raw bytes of a device's port: a line that says how many pieces, then one line a piece."""
+        try:
+            recording = self._agent.recording(str(request["device"]), unmasked=request.get("unmasked") is True)
+        except KeyError as problem:
+            yield _refusal(f"no device {problem}")
+            return
+        if recording.refused is not None:
+            yield _refusal(recording.refused)
+            return
+        facts = {"driver": recording.driver, "port": recording.port, "masked": recording.masked}
+        yield {"ok": True, "pieces": len(recording.pieces), **facts}
+        for way, data, at in recording.pieces:
+            yield {"ok": True, "dir": way, "t": at, "hex": data.hex()}
 
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         device = request.get("device")

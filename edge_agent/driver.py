@@ -146,6 +146,14 @@ class Transport(Protocol):
         """Close the port; never raises, may be called twice."""
 
 
+@runtime_checkable
+class Watchful(Protocol):
+    """What a transport or a session may offer besides: whether something is wrong with a port that works."""
+
+    def trouble(self) -> str | None:
+        """What is wrong, in words, such as another program that reads the same line; None where nothing is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One setting of a driver, checked when the configuration is read."""

@@ -41,6 +41,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
     except ConnectionError:
         with Reader.open(path) as reader:
             counts = reader.counts(PLATFORM)
+            blocked = reader.signing_blocked()
             facts = {
                 "chain": reader.chain(),
                 "kept": counts.kept,
@@ -50,7 +51,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
                 "oldest_pending": None,
                 "salvaged": reader.salvaged_left(),
                 "link": None,
-                "alarms": {},
+                "alarms": {} if blocked is None else {"signing": blocked},
                 "held_up": {},
                 "running": False,
             }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PAGE: Final = 500
 _BATCHES: Final = 20_000
 """Newest batches whose vouchers are at hand for the sales of an XML export."""
+_PROFILE: Final = "meat-vegetables"
 
 
 @click.command()
@@ -106,11 +107,16 @@ def _selection(
 
 
 def _profile(name: str | None, config_path: Path) -> XmlProfile:
-    from edge_agent import profiles
-    from edge_agent.exports.national import BadProfile
+    """The profile of this name: a file of the site, else one that comes with the agent."""
+    from edge_agent.city import load_city
+    from edge_agent.exports.national import BadProfile, profile_of
 
+    _, settings, faults = load_city(name, config_path.parent / "profiles.d", (str(config_path), "gateway.city_profile"))
+    if faults:
+        text = "\n".join(f"{fault.file}: {fault.key}: {fault.what}; {fault.hint}" for fault in faults)
+        raise exits.Exit(exits.CONFIGURATION, text)
     try:
-        return profiles.load(name, config_path.parent)
+        return profile_of(settings, f"profile {settings['name']}")
     except BadProfile as problem:
         raise exits.Exit(exits.CONFIGURATION, str(problem)) from None
 

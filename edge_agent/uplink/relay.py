@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,11 +27,16 @@ from edge_agent.uplink.settings import Identity, LinkSettings
 from edge_agent.uplink.shipments import joined
 from edge_agent.uplink.versions import MqttVersion, Versions
 from edge_agent.uplink.waker import Waker
+from edge_agent.uplink.witness import EVERY, Witness
 
 SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
+_HEARING: Final = 0.2
+"""Seconds that a new connection listens, before it publishes records, for the retained checkpoint and old verdicts."""
+_HEARD: Final = 0.05
+"""The same once the checkpoint has come: verdicts that wait come with it."""
 _TOLD_BY: Final = 1_024
 """Bytes of an attachment that tell what it is."""
 _MARGIN: Final = 1_024
@@ -81,7 +87,8 @@ class Relay:
 
     `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
     every `_TURN` seconds unless something holds it up; `told` is called when records were sent or settled, or the link
-    changed. `start` brings a thread that begins again after a fault.
+    changed. `witness` makes the checkpoints and reads the retained one; without it there are none. `start` brings a
+    thread that begins again after a fault.
     """
 
     def __init__(
@@ -93,6 +100,7 @@ class Relay:
         attachments: Attachments | None = None,
         info: Callable[[], Mapping[str, Any]] = _no_facts,
         pulse: Callable[[], None] = _nothing,
+        witness: Witness | None = None,
         told: Callable[[], None] = _nothing,
     ) -> None:
         self._store = store
@@ -125,6 +133,12 @@ class Relay:
         self._window: Connected | None = None
         self._subscribe_by = 0.0
         self._own: set[int] = set()
+        self._witness = witness
+        self._granted: int | None = None
+        self._open_at = 0.0
+        self._unsigned = False
+        self._checkpoint_at = 0.0
+        self._checkpointed: bytes | None = None
         self._info_at = 0.0
         self._last_verdict: float | None = None
         self._delivered = False
@@ -221,6 +235,8 @@ class Relay:
             self._abandoned = None
             connection = self._dial(now)
         wait = self._dispatch.deadline(now) - now if connection.free > 0 else _TURN
+        if self._granted is not None:
+            wait = min(wait, self._open_at - now)
         if self._files is not None and self._dispatch.quiet(now):
             wait = min(wait, self._files.deadline(now) - now)
         for event in connection.turn(min(_TURN, max(0.0, wait))):
@@ -231,6 +247,9 @@ class Relay:
             self._listen_for_others(connection)
             self._publish(connection, now)
             self._look_for_standstill(now)
+        elif self._granted is not None:
+            if now >= self._open_at:
+                self._open(self._granted)
         elif self._window is not None and now >= self._subscribe_by:
             self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
 
@@ -252,6 +271,7 @@ class Relay:
         self._session = uuid.uuid4().hex
         self._since = clock.rfc3339(clock.now().wall_ms, self._identity.zone)
         self._window = None
+        self._granted = None
         self._own.clear()
         self._delivered = False
         will = Will(self._topics.state, wire.state(online=False, session=self._session, since=self._since))
@@ -285,17 +305,30 @@ class Relay:
         self._subscribe_by = clock.monotonic() + self._settings.connect_timeout
         # Also where the broker still has the session: it may have lost the subscription all the same.
         self._forwarded = self._store.note(FORWARDED)
-        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *self._foreign_verdicts()])
+        own = [] if self._witness is None else [self._topics.checkpoint]  # the last one
+        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *self._foreign_verdicts(), *own])
         self._publish_state(connection, online=True)
         self._info_at = 0.0
 
     def _on_subscribed(self, subscribed: Subscribed) -> None:
-        if self._window is None or self._status.state is LinkState.CONNECTED:
+        if self._window is None or self._granted is not None or self._status.state is LinkState.CONNECTED:
             return
         if subscribed.codes[0] >= FAILURE and self._settings.acknowledgement == "platform":
             self._lost(f"the broker refuses the subscription to verdicts, reason {subscribed.codes[0]}")
             return
-        window = min(self._settings.window, self._window.window)
+        self._granted = min(self._settings.window, self._window.window)
+        hears = self._witness is not None and subscribed.codes[-1] < FAILURE
+        if self._witness is not None and not hears:
+            _log.warning("link.refused", what="our own checkpoint", code=subscribed.codes[-1])
+        # What is retained and what waits for us comes right behind the answer to SUBSCRIBE: it is heard first.
+        self._open_at = clock.monotonic() + (_HEARING if hears else 0.0)
+
+    def _open(self, window: int) -> None:
+        """Everything that the broker had for us was heard: records may go."""
+        if self._window is None:
+            return
+        self._granted = None
+        self._unsigned, self._checkpoint_at, self._checkpointed = True, 0.0, None
         self._dispatch.opened(
             clock.monotonic(),
             head=self._store.head.sequence,
@@ -318,6 +351,7 @@ class Relay:
 
     def _drop(self) -> None:
         self._dispatch.closed()
+        self._granted = None
         self._note_sent()
         if self._files is not None:
             self._files.closed(clock.monotonic())
@@ -345,6 +379,9 @@ class Relay:
         if connection is None or self._window is None:
             return
         self._turn_until(connection, lambda: connection.free > 0)
+        if self._status.state is LinkState.CONNECTED:
+            self._publish_checkpoint(connection, clock.monotonic())
+            self._turn_until(connection, lambda: connection.free > 0)
         if connection.free > 0:
             mid = self._publish_state(connection, online=False)
             self._turn_until(connection, lambda: mid not in self._own)
@@ -383,7 +420,23 @@ class Relay:
                 topic = topic_of(bodies[0], "records") if salvaged else self._topics.records
                 mid = connection.publish(topic, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
+                self._unsigned = True
                 self._note_sent()
+        if self._unsigned and now >= self._checkpoint_at:
+            self._publish_checkpoint(connection, now)
+
+    def _publish_checkpoint(self, connection: Connection, now: float) -> int | None:
+        """Publish the signed head, if there is a new one and room for it; its message id."""
+        if self._witness is None or connection.free < 1:
+            return None
+        self._unsigned, self._checkpoint_at = False, now + EVERY
+        payload = self._witness.checkpoint()
+        if payload is None or payload == self._checkpointed:
+            return None
+        self._checkpointed = payload
+        mid = connection.publish(self._topics.checkpoint, payload, retain=True, content_type=wire.JSON_TYPE)
+        self._own.add(mid)
+        return mid
 
     def _publish_piece(self, connection: Connection, now: float) -> None:
         """A piece of an attachment, where nothing else is to be sent or under way."""
@@ -457,7 +510,7 @@ class Relay:
         if acknowledged.mid in self._own:
             self._own.discard(acknowledged.mid)
             if acknowledged.code >= FAILURE:
-                _log.warning("link.refused", what="state or info", code=acknowledged.code)
+                _log.warning("link.refused", what="state, info or checkpoint", code=acknowledged.code)
             return
         if self._files is not None and self._files.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic()):
             return
@@ -477,12 +530,26 @@ class Relay:
             self._on_verdict(message.payload)
         elif message.topic == self._topics.platform_state:
             self._on_platform_state(message.payload)
+        elif message.topic == self._topics.checkpoint and self._witness is not None:
+            if self._witness.retained(message.payload):
+                self._set_back()
+            elif self._granted is not None:
+                self._open_at = clock.monotonic() + _HEARD
+
+    def _set_back(self) -> None:
+        """The platform holds more of the chain than we do: nothing more is published of it."""
+        self._lost("the platform holds more of the chain than the store")
+        self._dial_at = math.inf
 
     def _on_verdict(self, payload: bytes) -> None:
         told = self._hear_of_attachments(payload)
         verdict = wire.decode_verdict(payload)
         if isinstance(verdict, wire.Malformed):
             _log.warning("verdict.malformed", reason=verdict.reason)
+            return
+        waited = self._status.state is not LinkState.CONNECTED
+        if waited and self._witness is not None and self._witness.waiting_verdict(verdict, payload):
+            self._set_back()
             return
         if told and not (verdict.accepted or verdict.rejected):
             return

@@ -43,6 +43,7 @@ class Topics:
     verdicts: str
     attachments: str
     platform_state: str
+    checkpoint: str
     test: str
 
     @classmethod
@@ -56,6 +57,7 @@ class Topics:
             verdicts=f"{base}/verdicts",
             attachments=f"{base}/attachments",
             platform_state=f"trace/v1/{identity.site}/platform/state",
+            checkpoint=f"{base}/checkpoint",
             test=f"{base}/test",
         )
 

@@ -20,6 +20,7 @@ import orjson
 from hwsim.city.archive import Archive, Outcome, Refused, ranges
 from hwsim.city.events import Malformed, read_batch
 from hwsim.city.files import BadPiece
+from hwsim.city.heads import key_id, new_keys, read_head
 from hwsim.city.link import BrokerLink
 from hwsim.city.rules import Rule
 from hwsim.sockets import parse_address
@@ -27,7 +28,7 @@ from hwsim.sockets import parse_address
 MAX_WAITING: Final = 1000  # messages between the network and the store; the broker holds back the rest
 GROUP: Final = 64  # messages at most in one commit
 REFUSED_IN_VERDICT: Final = 1000
-_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/(records|attachments)")
+_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/(records|attachments|checkpoint|info)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,9 @@ class Stats:
     `received` counts each record as often as it came, `distinct` the accepted ones once, `duplicates` copies of
     accepted ones, `gaps` sequences missing below the highest of their chain, `rejected` records that stand refused
     now, `malformed` messages that could not be read. `chain_ok` is false once a link did not hold or two records
-    claimed one place; `broken` says where. `attachments` are the files that are whole, `pieces` what came of any.
+    claimed one place; `broken` says where. `checkpoints` counts signed heads that agree with what is held here,
+    `checkpoints_waiting` those whose record or key is not here yet; `checkpoint_ok` is false once one did not hold,
+    `checkpoint_faults` says which. `attachments` are the files that are whole, `pieces` what came of any.
     """
 
     received: int = 0
@@ -52,6 +55,10 @@ class Stats:
     connected: bool = False
     protocol: str = "5"
     broken: tuple[str, ...] = ()
+    checkpoints: int = 0
+    checkpoints_waiting: int = 0
+    checkpoint_ok: bool = True
+    checkpoint_faults: tuple[str, ...] = ()
     attachments: int = 0
     pieces: int = 0
 
@@ -232,11 +239,15 @@ class City:
                 self._take_piece(message, site, gateway, words)
                 continue
             try:
+                if what != "records":
+                    self._take_word(what, site, gateway, message.payload)
+                    continue
                 events = read_batch(message.payload, source=f"/{site}/{gateway}")
             except Malformed as problem:
                 self._archive.keep_malformed(message.topic, str(problem), message.payload)
                 continue
             results.setdefault((site, gateway), []).extend(self._archive.take(events, site=site, gateway=gateway))
+        self._archive.judge_checkpoints()
         self._archive.commit()
         for message in group:
             message.acknowledge()
@@ -246,6 +257,21 @@ class City:
             for (site, gateway, chain), found in words.items():
                 self._link.publish(f"trace/v1/{site}/{gateway}/verdicts", verdict(chain, (), (), found))
         self._publish_stats()
+
+    def _take_word(self, kind: str, site: str, gateway: str, payload: bytes) -> None:
+        """What a gateway says of itself: its signed head, or the key that signs it. Raises `Malformed`."""
+        if not payload:
+            return  # a retained message was removed
+        if kind == "checkpoint":
+            self._archive.keep_checkpoint(read_head(payload), site=site, gateway=gateway)
+            return
+        try:
+            info = orjson.loads(payload)
+        except orjson.JSONDecodeError as problem:
+            raise Malformed(f"not JSON: {problem}") from problem
+        if isinstance(info, dict):
+            for public in new_keys(self._archive.keys(site, gateway), info):
+                self._archive.add_key(site, gateway, key_id(public), public)
 
     def _take_piece(
         self, message: _Message, site: str, gateway: str, words: dict[tuple[str, str, str], list[dict[str, Any]]]
@@ -287,6 +313,7 @@ class City:
     def _publish_stats(self) -> None:
         archive = self._archive
         broken = tuple(archive.broken)
+        heads = archive.checkpoints
         with self._changed:
             self._stats = Stats(
                 received=archive.received,
@@ -299,6 +326,10 @@ class City:
                 chains=archive.chains,
                 verdicts=self._verdicts,
                 broken=broken,
+                checkpoints=heads.get("ok", 0),
+                checkpoints_waiting=heads.get("waiting", 0),
+                checkpoint_ok=not heads.get("bad", 0),
+                checkpoint_faults=tuple(archive.checkpoint_faults) if heads.get("bad", 0) else (),
                 attachments=archive.files.complete,
                 pieces=archive.files.pieces,
             )

@@ -14,7 +14,7 @@ import pytest
 from epcis_event_hash_generator import hash_generator, json_to_py
 from pyld import jsonld
 
-from edge_agent import profiles
+from edge_agent.city import load_city
 from edge_agent.exports import epcis, national, table
 from edge_agent.exports.epcis_hash import event_id
 from edge_agent.exports.epcis_text import BIZ_STEPS, DISPOSITIONS, plain_text
@@ -292,7 +292,7 @@ def test_an_export_holds_little_of_a_long_stream(day: Any, form: str) -> None:
         elif form == "csv":
             pieces = table.document(stream(), corrections=day.corrections, language="zh")
         else:
-            profile = profiles.load(None, Path("/nowhere"))
+            profile = national.profile_of(load_city(None, Path("/nowhere"), ("f", "k"))[1], "profile")
             place = Place(site="m", node_type="wet-market", market_id="m", market_name="m")
             pieces = national.document(
                 stream(), profile=profile, place=place, corrections=day.corrections, created=CREATED

@@ -144,23 +144,7 @@ def test_a_profile_of_the_site_comes_before_that_of_the_agent(
     (folder / "ours.toml").write_text(own)
     assert run(["records", "export", "--config", str(config), "--format", "xml", "--profile", "ours"]) == 78
     assert run(["records", "export", "--config", str(config), "--format", "xml", "--profile", "none"]) == 78
-    assert b"there is no profile 'none'; known: meat-vegetables" in capsysbinary.readouterr().err
-
-
-def test_config_check_knows_of_a_missing_or_broken_profile(
-    config: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    good = config.read_text()
-    for name, words in (("nowhere", b"there is no profile 'nowhere'"), ("half", b"half.toml: unknown key 'x'")):
-        (config.parent / "profiles.d").mkdir(exist_ok=True)
-        (config.parent / "profiles.d" / "half.toml").write_text("x = 1\n")
-        config.write_text(good.replace('id = "gw-1"', f'id = "gw-1"\ncity_profile = "{name}"'))
-        assert run(["config", "check", str(config)]) == 78
-        found = capsysbinary.readouterr()
-        assert words in found.out + found.err
-        assert b"gateway.city_profile" in found.out + found.err
-    config.write_text(good.replace('id = "gw-1"', 'id = "gw-1"\ncity_profile = "meat-vegetables"'))
-    assert run(["config", "check", str(config)]) == 0
+    assert b"there is no profile 'none'; one of meat-vegetables" in capsysbinary.readouterr().err
 
 
 def test_a_file_is_whole_or_not_there(config: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
