@@ -33,6 +33,7 @@ from edge_agent.capture import masked
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
+from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
@@ -42,6 +43,7 @@ from edge_agent.corrector import Corrector
 from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
+from edge_agent.exports.national import BadProfile, profile_of
 from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -59,6 +61,7 @@ from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
+from edge_agent.station.base import Capacity
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -83,7 +86,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
-    problems += _check_codes(config, str(path)) + _check_web(config, str(path))
+    problems += _check_codes(config, str(path)) + _check_city(config, str(path)) + _check_web(config, str(path))
     problems += _check_assets(config, str(path))
     if problems:
         raise ConfigError(problems)
@@ -96,6 +99,20 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_city(config: Config, file: str) -> list[Problem]:
+    _, settings, faults = load_city(config.gateway.city_profile, config.profiles, (file, "gateway.city_profile"))
+    problems = [Problem(*fault) for fault in faults]
+    if not problems:
+        try:
+            profile_of(settings, "profile")
+        except BadProfile as problem:
+            name = config.gateway.city_profile or DEFAULT_CITY
+            problems.append(
+                Problem(file, "gateway.city_profile", f"{name}: {problem}", "see docs/reference/exports.md")
+            )
+    return problems
 
 
 def _check_codes(config: Config, file: str) -> list[Problem]:
@@ -429,7 +446,9 @@ class Agent:
         self._duties[section.id] = duty = Duty(**orjson.loads(noted)) if noted else Duty()
         settings = dataclasses.replace(settings, duty=duty)
         if self._registrar is not None:
-            settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
+            settings = dataclasses.replace(
+                settings, device_flags=self._registrar.flags, capacity=partial(_capacity, self._registrar)
+            )
         return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -700,6 +719,10 @@ class Agent:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
+    def city(self) -> dict[str, Any]:
+        """What the city profile says: papers, kinds of participants, price unit, dates and bounds of law."""
+        return load_city(self.config.gateway.city_profile, self.config.profiles)[0].plain()
+
     def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Change the signing key, or say that it is right; see `signing_desk.attend`."""
         return attend(self.store, verb, arguments)
@@ -848,10 +871,18 @@ def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
     )
 
 
+def _capacity(registrar: Registrar, device: str) -> Capacity:
+    """What the ledger knows of a scale's plate."""
+    facts = registrar.asset(device).facts
+    return Capacity(**{name: facts.get(name) for name in ("min_mg", "max_mg", "e_mg", "d_mg")})
+
+
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
     mine = [device for device in config.device if device.id in section.devices]
     rules = section.rules
+    city, _, _ = load_city(config.gateway.city_profile, config.profiles)
+    tolerance_set = "balance_tolerance" in rules.model_fields_set
     return Settings(
         id=section.id,
         mode=section.mode,
@@ -870,7 +901,8 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
         units={device.id: device.unit for device in mine if device.unit is not None},
         role=section.role,
-        codes=_code_profile(section.codes),
+        codes=_code_profile({**city.code_settings, **section.codes}),
+        price_per=city.price_per,
         round_off=rules.round_off,
         min_capacity_mg=rules.min_capacity,
         batches=BatchRules(
@@ -878,8 +910,8 @@ def station_settings(section: StationSection, config: Config, registry: Registry
             no_upstream=rules.no_upstream,
             over_balance=rules.over_balance,
             stopped=rules.stopped,
-            tolerance_permille=rules.balance_tolerance,
-            tolerances=rules.balance_tolerances,
+            tolerance_permille=rules.balance_tolerance if tolerance_set else city.tolerance_permille,
+            tolerances={**city.tolerances, **rules.balance_tolerances},
             days=rules.batch_days,
         ),
         crates=rules.crates,

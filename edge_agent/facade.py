@@ -226,6 +226,10 @@ class Facade(Protocol):
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
 
+    def city(self) -> dict[str, Any]:
+        """The city profile: `{name, title, source, price_per, vouchers: [{type, name, name_en, code}],
+        operators: [{code, name, name_en}], law: [{id, says, source, since, value, unit}]}`."""
+
     def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Change the signing key, or say that it is right."""
 

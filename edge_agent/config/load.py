@@ -40,7 +40,9 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Config:
     problems = _override(tree, overrides, str(path))
     if problems:
         raise ConfigError(problems)
-    return parse(tree, str(path))
+    config = parse(tree, str(path))
+    config._file = path
+    return config
 
 
 def parse(tree: dict[str, Any], file: str) -> Config:

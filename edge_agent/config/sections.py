@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WrapSerializer,
     field_validator,
     model_validator,
@@ -403,6 +405,18 @@ class Config(_Section):
     _tuple = field_validator("trust", "device", "station", mode="before")(
         lambda value: tuple(value) if isinstance(value, list) else value
     )
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from; None where it was made otherwise."""
+        return self._file
+
+    @property
+    def profiles(self) -> Path | None:
+        """Where the site's own city profiles lie."""
+        return None if self._file is None else self._file.parent / "profiles.d"
 
     @property
     def unused(self) -> tuple[str, ...]:
