@@ -23,7 +23,6 @@ from edge_agent.records import schemas
 from edge_agent.records.bodies import BODIES, Amend, Void
 from edge_agent.registry import discover
 from edge_agent.uplink.contract import asyncapi
-
 from edge_agent.web import openapi
 from edge_agent.web.access import NARROWER, RIGHTS, ROUTES, Right, Role
 from edge_agent.web.api import OPERATIONS
