@@ -116,7 +116,7 @@ function draw() {
   render(root, [
     header(),
     h("p.alarm", { key: "alarm", role: "alert", hidden: !alarm }, alarm),
-    h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old" },
+    h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old", tabindex: /status|board/.test(s.screen) ? "0" : null },
       shown ? shown.draw() : h("p.wait", {}, say("waiting"))),
     tabs(),
     blocked(),
