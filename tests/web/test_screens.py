@@ -13,10 +13,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from stall import GTIN, PARTY, Stall
-
-from edge_agent.web.people import People
-from edge_agent.web.access import Role
+from stall import PARTY, Stall
 
 NewPage = Callable[..., Page]
 
@@ -152,7 +149,8 @@ def look(page: Page, name: str) -> list[str]:
     wide = page.evaluate(
         """() => [].filter.call(document.querySelectorAll("button, .button, h1, h2, .chip, .word"), (node) => {
              const box = node.getBoundingClientRect();
-             return box.width && (box.right > innerWidth + 1 || box.left < -1 || node.scrollWidth > node.clientWidth + 2)
+             return box.width && (box.right > innerWidth + 1 || box.left < -1
+                 || node.scrollWidth > node.clientWidth + 2)
                && !node.closest(".chain, .categories") && getComputedStyle(node).textOverflow !== "ellipsis"
                && getComputedStyle(node).display !== "inline";
            }).map((node) => `${node.tagName}.${node.className}: ${node.textContent}`)"""
