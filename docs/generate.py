@@ -17,8 +17,10 @@ import yaml
 
 from edge_agent.cli.app import app
 from edge_agent.config import Config
+from edge_agent.exports import epcis, epcis_names, national, table
 from edge_agent.exports import municipal as city
 from edge_agent.records import schemas
+from edge_agent.records.bodies import BODIES, Amend, Void
 from edge_agent.registry import discover
 from edge_agent.uplink.contract import asyncapi
 
@@ -182,6 +184,52 @@ def municipal() -> str:
     return "\n".join(parts)
 
 
+def exports() -> str:
+    """What each export holds: the events of EPCIS by type, the columns of the table, the profiles of the XML."""
+    parts = [NOTE, "# Exports\n"]
+    parts.append(
+        "`edge-agent records export --format jsonl|csv|epcis|xml`, with `--day`, `--since`, `--until`, `--type`,"
+        " `--station`. `jsonl` is the stored records as they are; the others show what a record means today, after"
+        " voids, amendments and returns.\n"
+    )
+    parts.append(f"## EPCIS 2.0\n\n{_paragraphs(epcis.__doc__ or '')}\n")
+    parts.append("Names of things:\n\n" + _paragraphs(epcis_names.__doc__ or "") + "\n")
+    rows = []
+    for name, kind in BODIES.items():
+        act = epcis.ACTS.get(name)
+        if kind in (Void, Amend):
+            rows.append(f"| {name} {kind.TITLE} | the corrected event again, with `errorDeclaration` | | | |")
+            continue
+        cells = (
+            (f"`{epcis.own_type(name)}`", "", "", "")
+            if act is None
+            else (act.event, act.action if act.event != "TransformationEvent" else "", act.step, act.disposition or "")
+        )
+        rows.append(f"| {name} {kind.TITLE} | {' | '.join(cells)} |")
+    head = "| record | event | action | bizStep | disposition |\n|---|---|---|---|---|\n"
+    parts.append(head + "\n".join(rows) + "\n")
+    parts.append(
+        "Step and disposition follow the record where it says more: a sale to a registered buyer is a TransactionEvent"
+        " (ADD, shipping, in_transit), a transfer out ships, an inspection is conformant or non_conformant, a stop by"
+        " directive is recalled, what was destroyed is DELETE. A record of these types that names no goods is an event"
+        " of our own type.\n"
+    )
+    columns = [f"| {column.zh} | {column.en} |" for column in table.COLUMNS]
+    parts.append(f"## Table\n\n{_paragraphs(table.__doc__ or '')}\n")
+    parts.append("| zh | en |\n|---|---|\n" + "\n".join(columns) + "\n")
+    parts.append(f"## XML of a city\n\n{_paragraphs(national.__doc__ or '')}\n")
+    parts.append(
+        "Profiles that come with the agent: "
+        + ", ".join(
+            f"[{file.stem}](../../{file.relative_to(ROOT)})"
+            for file in sorted((ROOT / "edge_agent/exports/profiles").glob("*.toml"))
+        )
+        + ". A file of that form in `profiles.d/` beside the configuration is a profile, too.\n"
+    )
+    parts.append("## Courier file\n\nSee [Deliver records on a USB stick](../how-to/carry-records-on-a-stick.md).\n")
+    return "\n".join(parts)
+
+
 def _answer(answer: city.Answer) -> str:
     if isinstance(answer, city.Absent):
         return f"not kept: {answer.reason}"
@@ -204,6 +252,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/commands.md": commands,
     "docs/reference/asyncapi.yaml": wire,
     "docs/reference/municipal.md": municipal,
+    "docs/reference/exports.md": exports,
     **{f"{SCHEMAS}/{name}": _schema(name) for name in schemas.files()},
     "README.md": readme,
 }

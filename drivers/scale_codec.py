@@ -11,6 +11,7 @@ its letters mean. `ScaleCodec` reads any of them. The fields of a form are the n
 | `unit`, `stability`, `basis`, `condition` | letters, looked up in the dialect's maps |
 | `tare`, `price`, `amount` | texts kept beside the weight |
 | `gross` | a second weight of the same frame: it must be `weight` + `tare`, or the frame is rejected |
+| `counter` | a number or time that changes from frame to frame: one that stands still is a dead source |
 | `checked`, `check` | the bytes that the checksum covers, and the checksum as sent |
 
 A frame that fits no form, has an unknown letter or a wrong checksum is rejected with the reason. Nothing is
@@ -144,7 +145,17 @@ SIGNED: Final = rb" *(?P<sign>[+-]?) *(?P<weight>[0-9]+(?:\.[0-9]+)?)"
 """The groups `sign` and `weight` of a right-aligned number, its sign attached or at the left of its columns."""
 
 _NUMBERS: Final = frozenset({"weight", "tare", "gross", "price", "amount"})
-GROUPS: Final = _NUMBERS | {"sign", "decimals", "unit", "stability", "basis", "condition", "checked", "check"}
+GROUPS: Final = _NUMBERS | {
+    "sign",
+    "decimals",
+    "unit",
+    "stability",
+    "basis",
+    "condition",
+    "counter",
+    "checked",
+    "check",
+}
 """The groups that a form's pattern may have."""
 
 
@@ -319,6 +330,7 @@ def _read(dialect: Dialect, form: Form, match: re.Match[bytes], frame: Frame) ->
         unit_price=_price(groups.get("price"), dialect.price_decimals),
         amount=_price(groups.get("amount"), dialect.price_decimals),
         tare=tare,
+        counter=groups.get("counter"),
         raw=frame.raw,
     )
 
@@ -484,6 +496,7 @@ def _tells(dialect: Dialect) -> tuple[str, ...]:
         "overload": bool(dialect.condition) or any(s.means in ("overload", "underload") for s in dialect.states),
         "tare": "tare" in groups,
         "price": "price" in groups,
+        "counter": "counter" in groups,
         "checksum": dialect.checksum is not None,
     }
     return tuple(name for name, yes in told.items() if yes)

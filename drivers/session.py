@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from edge_agent.driver import Busy, Codec, CodecOutput, Disconnected, HangUp, Transport, TransportError
+from edge_agent.driver import Busy, Codec, CodecOutput, Disconnected, HangUp, Transport, TransportError, Watchful
 from edge_agent.model import DeviceEvent
 
 Tap = Callable[[str, bytes, float], None]
@@ -57,6 +57,10 @@ class DeviceSession:
             outputs += self._codec.feed(data, now)
         outputs += self._due()
         return self._carry_out(outputs)
+
+    def trouble(self) -> str | None:
+        """See `edge_agent.driver.Watchful`."""
+        return self._transport.trouble() if isinstance(self._transport, Watchful) else None
 
     def command(self, name: str) -> list[DeviceEvent]:
         """See `Session.command`."""

@@ -27,8 +27,8 @@ class Asking:
     """How a reader is asked: `first` once, each question answered before the next, then `always` round and round.
 
     `answered` tells whether a frame ends the answer to a question. `every` is the time in seconds from an answer to
-    the next question, `within` how long an answer may take. After `tries` questions without an answer it waits
-    `pause` seconds and begins again with `first`.
+    the next question, `within` how long each part of an answer may take. After `tries` questions without an answer it
+    waits `pause` seconds and begins again with `first`.
     """
 
     first: Sequence[bytes] = ()
@@ -67,8 +67,12 @@ class TagCodec:
         outputs: list[CodecOutput] = []
         for piece in self._frames.feed(data):
             outputs += self._events(piece)
-            if self._asking is not None and isinstance(piece, Frame) and self._asking.answered(piece.body):
+            if self._asking is None or not isinstance(piece, Frame):
+                continue
+            if self._asking.answered(piece.body):
                 self._answered(self._asking, now)
+            elif self._awaiting:
+                self._due = now + self._asking.within
         return outputs
 
     def tick(self, now: float) -> list[CodecOutput]:

@@ -16,6 +16,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,19 +26,25 @@ import orjson
 import structlog
 
 from edge_agent import clock, logs
+from edge_agent.attachments import Attachments
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.capture import masked
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
+from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
+from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
-from edge_agent.facade import CardListener, CommandResult, RecentRecord
+from edge_agent.exports.courier import header_from
+from edge_agent.exports.national import BadProfile, profile_of
+from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
@@ -51,17 +58,20 @@ from edge_agent.records.envelope import Draft
 from edge_agent.registrar import Configured, Registrar
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.repeats import Repeats, digest_of, key_of
+from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, make_station
+from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
+from edge_agent.station.base import Capacity
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
-from edge_agent.store import Kept, Limits, Store
+from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
-from edge_agent.uplink import Identity, LinkSettings, LinkStatus, Relay, TlsSettings
+from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
+_TEXT_SCHEMES: Final = frozenset({"serial", "rfc2217", "tcp", "memory"})
 _SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
 _DUTY: Final = "duty/"
 _Part = TypeVar("_Part")
@@ -76,7 +86,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
-    problems += _check_codes(config, str(path)) + _check_web(config, str(path))
+    problems += _check_codes(config, str(path)) + _check_city(config, str(path)) + _check_web(config, str(path))
     problems += _check_assets(config, str(path))
     if problems:
         raise ConfigError(problems)
@@ -89,6 +99,20 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_city(config: Config, file: str) -> list[Problem]:
+    _, settings, faults = load_city(config.gateway.city_profile, config.profiles, (file, "gateway.city_profile"))
+    problems = [Problem(*fault) for fault in faults]
+    if not problems:
+        try:
+            profile_of(settings, "profile")
+        except BadProfile as problem:
+            name = config.gateway.city_profile or DEFAULT_CITY
+            problems.append(
+                Problem(file, "gateway.city_profile", f"{name}: {problem}", "see docs/reference/exports.md")
+            )
+    return problems
 
 
 def _check_codes(config: Config, file: str) -> list[Problem]:
@@ -129,6 +153,7 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     if section is None:
         return []
     from edge_agent.web.people import BadPeople, read_file
+    from edge_agent.web.tokens import BadTokens, read_tokens
 
     problems = []
     if section.on_lan and section.pin_file is None:
@@ -148,6 +173,12 @@ def _check_web(config: Config, file: str) -> list[Problem]:
         except (OSError, BadPeople) as problem:
             hint = "a file made by `edge-agent web pin set`, or none: the first start pairs a phone"
             problems.append(Problem(file, "web.pin_file", str(problem), hint))
+    if section.token_file is not None and Path(section.token_file).exists():
+        try:
+            read_tokens(Path(section.token_file))
+        except (OSError, BadTokens) as problem:
+            hint = "a file made by `edge-agent web token new`, or none yet"
+            problems.append(Problem(file, "web.token_file", str(problem), hint))
     if not isinstance(section.tls, bool):
         problems += [
             Problem(file, f"web.tls.{name}", f"{text} cannot be read", "a PEM file that the agent's user may read")
@@ -171,6 +202,7 @@ class Agent:
         self._registrar: Registrar | None = None
         self._bookkeeper: Bookkeeper | None = None
         self._cataloguer: Cataloguer | None = None
+        self._attachments: Attachments | None = None
         self._relay: Relay | None = None
         self._supervisor: Supervisor | None = None
         self._repeats: Repeats | None = None
@@ -181,6 +213,9 @@ class Agent:
         self._slips: Slips | None = None
         self._stops: list[tuple[str, float, Callable[[float], object]]] = []
         self._started = clock.monotonic()
+        self._ended = threading.Event()
+        self.again = False
+        """Whether `run` ended only to be begun again, by a new agent on the same configuration."""
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -214,6 +249,7 @@ class Agent:
             self._log.error("driver.unusable", origin=str(fault.origin), reason=fault.what)
         bookkeeper = self._start_bookkeeper(store)
         self._open_catalogue(store, bookkeeper)
+        self._attachments = open_attachments(config)
         if config.uplink is not None:
             self._start_relay(store)
         self._start_figures(store, bookkeeper)
@@ -229,13 +265,25 @@ class Agent:
             store,
             link_settings(self.config),
             identity,
+            attachments=self._files,
             info=self.info,
             pulse=self._health.part("relay", patience=60.0),
+            witness=Witness(store, self._set_back),
             told=lambda: self.board.tell("delivery", None),
         )
+        self._files.changed = relay.attached
         relay.start()
         self._relay = relay
         self._stops.append(("relay", 1.0, relay.stop))
+
+    def _set_back(self, ahead: Ahead) -> None:
+        """The platform holds more of the chain than the store: end, and begin again with a new chain.
+
+        Everything is stopped in order, so that what was observed is still kept; the next opening does the rest.
+        """
+        self.store.supersede(Superseded(**asdict(ahead)))
+        self.again = True
+        self._ended.set()
 
     def _start_bookkeeper(self, store: Store) -> Bookkeeper:
         bookkeeper = Bookkeeper(store)
@@ -251,7 +299,12 @@ class Agent:
         figures.start()
         self._stops.append(("figures", 0.5, figures.stop))
         self._lookups = StoreLookups(
-            store, bookkeeper, figures, zone, lambda: () if self._relay is None else self._relay.sent()
+            store,
+            bookkeeper,
+            figures,
+            zone,
+            sent=lambda: () if self._relay is None else self._relay.sent(),
+            round_off={section.id: section.rules.round_off for section in self.config.station},
         )
 
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
@@ -368,7 +421,7 @@ class Agent:
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
         """Start, tell systemd, work until SIGTERM or SIGINT (or until `until` returns), and stop."""
         notifier = Notifier()
-        ended = threading.Event()
+        ended = self._ended
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         watchdog = Watchdog(self._health, notifier, self._one_line)
@@ -382,7 +435,8 @@ class Agent:
                 while not ended.wait(3600.0):
                     pass
         finally:
-            notifier.send("STOPPING=1")
+            if not self.again:
+                notifier.send("STOPPING=1")
             self.stop()
             watchdog.stop(1.0)
 
@@ -392,7 +446,9 @@ class Agent:
         self._duties[section.id] = duty = Duty(**orjson.loads(noted)) if noted else Duty()
         settings = dataclasses.replace(settings, duty=duty)
         if self._registrar is not None:
-            settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
+            settings = dataclasses.replace(
+                settings, device_flags=self._registrar.flags, capacity=partial(_capacity, self._registrar)
+            )
         return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -432,6 +488,7 @@ class Agent:
             "pending": counts.pending,
             "oldest_pending": self.store.outbox().oldest_pending,
             "salvaged": self.store.salvaged.left,
+            "attachments": self._files.counts(),
             "link": None if link is None else {"state": link.state, "reason": link.reason, "protocol": link.protocol},
             "devices": self._devices(),
             "counters": {t.removeprefix("counters/"): value for t, value in self.board.latest("counters/").items()},
@@ -462,6 +519,8 @@ class Agent:
         alarms = {t.removeprefix("alarm/"): v for t, v in self.board.latest("alarm/").items() if v is not None}
         if self.store.trouble is not None:
             alarms["store"] = self.store.trouble
+        if self.store.attestor.blocked is not None:
+            alarms["signing"] = self.store.attestor.blocked
         return alarms
 
     def info(self) -> dict[str, Any]:
@@ -479,6 +538,14 @@ class Agent:
             "rejected": status["rejected"],
             "oldest_pending": status["oldest_pending"],
             "salvaged": status["salvaged"],
+            "signing": {
+                "key": self.store.attestor.signer.public.id,
+                "public": str(self.store.attestor.signer.public),
+                "blocked": self.store.attestor.blocked,
+                "changes": [orjson.loads(line) for line in self.store.key_changes()],
+            },
+            "attachments": status["attachments"],
+            "catalogue": None if self._cataloguer is None else dict(self._cataloguer.catalogue.versions),
             "clock": {"synced": status["clock_synced"], "boot": clock.boot_id()},
         }
 
@@ -607,6 +674,14 @@ class Agent:
         assert isinstance(shown, dict)
         return shown
 
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+        return self.store.note(f"web/{name}")
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart."""
+        self.store.set_note(f"web/{name}", text)
+
     def settings(self) -> dict[str, Any]:
         """The facts of the page."""
         gateway = self.config.gateway
@@ -615,6 +690,7 @@ class Agent:
             "gateway": gateway.id,
             "version": version(),
             "complaint_number": self.config.receipt.complaint,
+            "catalogue": self.board.latest("catalogue").get("catalogue", {}),
             "stations": {
                 s.id: {"mode": s.mode, "devices": list(s.devices), "party": s.party} for s in self.config.station
             },
@@ -642,6 +718,14 @@ class Agent:
         except Refused as refused:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def city(self) -> dict[str, Any]:
+        """What the city profile says: papers, kinds of participants, price unit, dates and bounds of law."""
+        return load_city(self.config.gateway.city_profile, self.config.profiles)[0].plain()
+
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right; see `signing_desk.attend`."""
+        return attend(self.store, verb, arguments)
 
     def catalogue(self, station: str | None = None) -> dict[str, Any]:
         """Goods with today's price and the open batches of a station's party; and the parties, without contacts."""
@@ -674,6 +758,37 @@ class Agent:
         known = kind_of_text(kind)
         return self._cataloguer.take(data, kind=known, source=source, add=add, initials=initials_maker()).plain()
 
+    @property
+    def _files(self) -> Attachments:
+        if self._attachments is None:
+            raise RuntimeError("the agent has not been started")
+        return self._attachments
+
+    def attach(self, data: bytes) -> dict[str, Any]:
+        """Keep a picture or certificate; returns after it is synchronised to disk. Raises `NotTaken`."""
+        return self._files.keep(data)._asdict()
+
+    def attachment(self, sha256: str) -> tuple[bytes, str] | None:
+        """Bytes and media type of an attachment that is here."""
+        found = self._files.find(sha256)
+        data = None if found is None else self._files.read(sha256)
+        return None if found is None or data is None else (data, found.media_type)
+
+    def attachments(self) -> list[dict[str, Any]]:
+        """All attachments, oldest first."""
+        return [each._asdict() for each in self._files.every()]
+
+    def requeue_attachments(self, sha256: str | None = None) -> int:
+        """Send refused attachments again, one or all; returns how many."""
+        return self._files.requeue(sha256)
+
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
+        found = header_from(header)
+        taken = take(self.store, found, lines.splitlines(), self.config.gateway.source)
+        self._log.info("courier.taken", file=found.file, kind=found.kind, source=found.source, **taken.plain())
+        return taken.plain()
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
         return [] if self._registrar is None else self._registrar.assets()
@@ -689,6 +804,27 @@ class Agent:
         except ValueError as problem:
             return CommandResult(refused="bad-facts", kept=(), reason=str(problem))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
+
+    def recording(self, device: str, *, unmasked: bool = False) -> Recording:
+        """The last raw bytes of a device's port. Raises KeyError for no such device.
+
+        What may be somebody's payment code or number is shown as its shape, or not at all, unless `unmasked`.
+        """
+        if self._supervisor is None:
+            raise RuntimeError("the agent has not been started")
+        section = next((each for each in self.config.device if each.id == device), None)
+        if section is None:
+            raise KeyError(device)
+        facts: dict[str, Any] = {"driver": section.driver, "port": section.port}
+        runner = self._supervisor.devices.get(device)
+        pieces = [] if runner is None else runner.ring.pieces()
+        kind = self.registry.drivers[section.driver].kind
+        if unmasked or kind in ("scale", "printer"):
+            return Recording(**facts, pieces=pieces)
+        if kind != "scanner" or section.port_url.scheme not in _TEXT_SCHEMES:
+            return Recording(**facts, refused="its bytes may hold a person's number; ask for them with --unmasked")
+        shapes = [(way, masked(data) if way == "rx" else data, at) for way, data, at in pieces]
+        return Recording(**facts, pieces=shapes, masked=True)
 
     def _one_line(self) -> str:
         if self._store is None:
@@ -723,10 +859,30 @@ def _stop_printer(printer: PrinterRunner, timeout: float) -> None:
         raise TimeoutError(f"printer {printer.device} is still printing")
 
 
+def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
+    """The folder of attachments beside the store; `owner` is whoever holds the store's lock."""
+    section = config.store
+    return Attachments(
+        Path(f"{section.path}.attachments"),
+        max_bytes=section.attachments_max_bytes,
+        largest=section.attachment_max_bytes,
+        spare_bytes=section.reserve_bytes,
+        owner=owner,
+    )
+
+
+def _capacity(registrar: Registrar, device: str) -> Capacity:
+    """What the ledger knows of a scale's plate."""
+    facts = registrar.asset(device).facts
+    return Capacity(**{name: facts.get(name) for name in ("min_mg", "max_mg", "e_mg", "d_mg")})
+
+
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
     mine = [device for device in config.device if device.id in section.devices]
     rules = section.rules
+    city, _, _ = load_city(config.gateway.city_profile, config.profiles)
+    tolerance_set = "balance_tolerance" in rules.model_fields_set
     return Settings(
         id=section.id,
         mode=section.mode,
@@ -745,7 +901,8 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
         units={device.id: device.unit for device in mine if device.unit is not None},
         role=section.role,
-        codes=_code_profile(section.codes),
+        codes=_code_profile({**city.code_settings, **section.codes}),
+        price_per=city.price_per,
         round_off=rules.round_off,
         min_capacity_mg=rules.min_capacity,
         batches=BatchRules(
@@ -753,13 +910,23 @@ def station_settings(section: StationSection, config: Config, registry: Registry
             no_upstream=rules.no_upstream,
             over_balance=rules.over_balance,
             stopped=rules.stopped,
-            tolerance_permille=rules.balance_tolerance,
-            tolerances=rules.balance_tolerances,
+            tolerance_permille=rules.balance_tolerance if tolerance_set else city.tolerance_permille,
+            tolerances={**city.tolerances, **rules.balance_tolerances},
             days=rules.batch_days,
         ),
         crates=rules.crates,
         share=Share.parse(rules.trace_share),
         first_number=rules.trace_first,
+        tags=TagRules(
+            reads=rules.tag_reads,
+            arrive_ms=rules.tag_arrive_ms,
+            lost_ms=rules.tag_lost_ms,
+            longest_ms=rules.tag_longest_s * 1000,
+            floor_dbm=rules.tag_floor_dbm,
+            floors={int(antenna): floor for antenna, floor in rules.tag_floors.items()},
+            margin_db=rules.tag_margin_db,
+            most=rules.tag_most,
+        ),
     )
 
 

@@ -27,7 +27,7 @@ from edge_agent.catalogue import Catalogue
 from edge_agent.records.envelope import Draft
 from edge_agent.station.books import FOLDED, Books, Entry
 from edge_agent.station.recent_sales import RECENT
-from edge_agent.store import Head, Kept, Row
+from edge_agent.store import RESUMED, Head, Kept, Resumed, Row
 
 BALANCES: Final = "books"
 NUMBERS: Final = "trace-codes"
@@ -151,14 +151,24 @@ class Bookkeeper:
             return 0
         try:
             noted: dict[str, Any] = orjson.loads(text)
-            if noted["chain"] != self._store.chain:
-                return 0
-            self.books.load(noted)
-            return int(noted["sequence"])
+            booked = self._booked(noted["chain"], int(noted["sequence"]))
+            if booked:
+                self.books.load(noted)
+            return booked
         except _NOT_A_RECORD as problem:
             self._log.error("books.note_unreadable", reason=f"{type(problem).__name__}: {problem}")
             self.books.clear()
             return 0
+
+    def _booked(self, chain: str, sequence: int) -> int:
+        """Up to which sequence of our chain balances of that place hold; 0 where they do not."""
+        if chain == self._store.chain:
+            return sequence
+        resumed = Resumed.loads(self._store.note(RESUMED))
+        same = resumed is not None and resumed.chain == self._store.chain
+        if resumed is not None and same and (resumed.old_chain, resumed.old_sequence) == (chain, sequence):
+            return resumed.sequence  # the chain goes on in another one, and nothing was kept in between
+        return 0
 
     def _read_from(self, booked: int) -> None:
         """Book every record after `booked`, up to the head; those shortly before it are remembered only."""

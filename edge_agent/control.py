@@ -18,14 +18,16 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from edge_agent.attachments import NotTaken
 from edge_agent.event_json import event_json
 from edge_agent.facade import Facade
 from edge_agent.model import Observation, StateChange
 
 _LONGEST_REQUEST: Final = 64 * 1024
 _CLIENTS: Final = 8
-MOST_UPLOAD: Final = 16 << 20
+MOST_UPLOAD: Final = 64 << 20
 """Bytes of a file that a client may send in pieces."""
+_SLOT_WAIT: Final = 1.0
 _PIECE: Final = 45_000
 _LONGEST_SOURCE: Final = 200
 _PATIENCE: Final = 5.0
@@ -103,8 +105,14 @@ class ControlServer:
             "command": self._command,
             "requeue": self._requeue,
             "correct": self._correct,
+            "keys.rotate": self._keys,
+            "keys.accept": self._keys,
             "ledger": self._ledger,
+            "recording": self._recording,
             "catalogue": partial(self._catalogue, upload),
+            "attach": partial(self._attach, upload),
+            "attachments": self._attachments,
+            "courier": partial(self._courier, upload),
         }
         handler = verbs.get(verb)
         if handler is None:
@@ -150,6 +158,9 @@ class ControlServer:
         )
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
 
+    def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        yield {"ok": True, **self._agent.keys(str(request["do"]), request)}
+
     def _catalogue(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Import the file that was sent in pieces before; `kind`, `source`, `add`."""
         source = request.get("source")
@@ -164,6 +175,31 @@ class ControlServer:
             yield {"ok": False, "more": True, **fault}
         yield {"ok": result["version"] is not None, "more": False, **result}
 
+    def _attach(self, upload: _Upload, _request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Keep the file that was sent in pieces before."""
+        try:
+            yield {"ok": True, **self._agent.attach(upload.whole())}
+        except NotTaken as problem:
+            yield {"ok": False, "refused": problem.code, "reason": str(problem)}
+
+    def _attachments(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """With `requeue`, send refused ones again: all, or the one of `sha256`."""
+        if request.get("requeue") is not True:
+            yield _refusal("requeue is what can be asked for")
+            return
+        yield {"ok": True, "requeued": self._agent.requeue_attachments(request.get("sha256"))}
+
+    def _courier(self, upload: _Upload, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Take the lines of a courier file that were sent in pieces before; `header` is its first line."""
+        header = request.get("header")
+        if not isinstance(header, Mapping) or not all(isinstance(value, str) for value in header.values()):
+            yield _refusal("header is an object of texts")
+            return
+        try:
+            yield {"ok": True, **self._agent.take_courier(header, upload.whole())}
+        except ValueError as problem:
+            yield _refusal(str(problem))
+
     def _ledger(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The ledger; with `device` and `changes`, an event of that device."""
         if "device" not in request:
@@ -175,6 +211,21 @@ class ControlServer:
             return
         result = self._agent.ledger_set(str(request["device"]), changes, operator)
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _recording(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The last raw bytes of a device's port: a line that says how many pieces, then one line a piece."""
+        try:
+            recording = self._agent.recording(str(request["device"]), unmasked=request.get("unmasked") is True)
+        except KeyError as problem:
+            yield _refusal(f"no device {problem}")
+            return
+        if recording.refused is not None:
+            yield _refusal(recording.refused)
+            return
+        facts = {"driver": recording.driver, "port": recording.port, "masked": recording.masked}
+        yield {"ok": True, "pieces": len(recording.pieces), **facts}
+        for way, data, at in recording.pieces:
+            yield {"ok": True, "dir": way, "t": at, "hex": data.hex()}
 
     def _watch(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         device = request.get("device")
@@ -218,7 +269,7 @@ class _Upload:
     def take(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Take one piece: `data` in base64."""
         if not self._holds:
-            self._holds = self._slot.acquire(blocking=False)
+            self._holds = self._slot.acquire(timeout=_SLOT_WAIT)  # one that just ended is about to let go
         if not self._holds:
             yield _refusal("another file is being sent; try again")
             return

@@ -146,6 +146,14 @@ class Transport(Protocol):
         """Close the port; never raises, may be called twice."""
 
 
+@runtime_checkable
+class Watchful(Protocol):
+    """What a transport or a session may offer besides: whether something is wrong with a port that works."""
+
+    def trouble(self) -> str | None:
+        """What is wrong, in words, such as another program that reads the same line; None where nothing is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One setting of a driver, checked when the configuration is read."""
@@ -186,7 +194,8 @@ class DriverSpec:
     frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
     a good frame after which the device counts as silent; None for devices that speak only when used. With
     `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
-    number of bits, right-aligned in its bytes.
+    number of bits, right-aligned in its bytes. `check` is called with checked options when a configuration is read, and
+    raises ValueError, with what would be right, where they do not make a device together.
     """
 
     id: str
@@ -205,6 +214,7 @@ class DriverSpec:
     stale_after: float | None = None
     status_is_life: bool = False
     bits: int | None = None
+    check: Callable[[Mapping[str, Any]], None] | None = None
     api_version: int = API_VERSION
 
 

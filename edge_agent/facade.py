@@ -82,6 +82,23 @@ class Lookups(Protocol):
     ) -> tuple[int, Sequence[tuple[Mapping[str, Any], RecentRecord | None]]]:
         """How many records the platform refused, and some of them, each with its record while it is there."""
 
+    def unpaid(self) -> Sequence[Unpaid]:
+        """What was sold a short while ago and is not paid: open tickets and single sales."""
+
+    def settlement(self, pay_digest: str) -> tuple[str, Sequence[str]] | None:
+        """The settlement of a payment, and the sales that it paid; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpaid:
+    """Sales that one payment may be for: a ticket's lines, or a single one. `due_fen` is the sum rounded off."""
+
+    station: str
+    lines: tuple[str, ...]
+    ticket: str | None
+    whole_fen: int
+    due_fen: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDetail:
@@ -115,6 +132,17 @@ class SlipWindow(Protocol):
 
     def print(self, record: str, what: Slip, station: str | None = None) -> Mapping[str, Any]:
         """Have it printed: the printer and the number of the job."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """The last raw bytes of a device's port; `refused` says why there are none to see."""
+
+    driver: str
+    port: str
+    pieces: Sequence[tuple[str, bytes, float]] = ()
+    masked: bool = False
+    refused: str | None = None
 
 
 class Facade(Protocol):
@@ -180,6 +208,12 @@ class Facade(Protocol):
     def configuration(self) -> Mapping[str, Any]:
         """The configuration as it is used, without what is secret."""
 
+    def memo(self, name: str) -> str | None:
+        """What the page's server had remembered over a restart."""
+
+    def set_memo(self, name: str, text: str) -> None:
+        """Have a text remembered over a restart; on disk within a second or so."""
+
     def settings(self) -> Mapping[str, Any]:
         """The facts of the page: site, gateway, stations with their devices, complaint number."""
 
@@ -191,6 +225,13 @@ class Facade(Protocol):
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
+
+    def city(self) -> dict[str, Any]:
+        """The city profile: `{name, title, source, price_per, vouchers: [{type, name, name_en, code}],
+        operators: [{code, name, name_en}], law: [{id, says, source, since, value, unit}]}`."""
+
+    def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the signing key, or say that it is right."""
 
     def catalogue(self, station: str | None = None) -> dict[str, Any]:
         """What is sold here and who is: `{"versions": {kind: number}, "goods": […], "parties": […]}`.
@@ -212,8 +253,33 @@ class Facade(Protocol):
         `{line, column, what, hint}`. `add` keeps what the file does not name. Raises ValueError for another kind.
         """
 
+    def attach(self, data: bytes) -> dict[str, Any]:
+        """Keep a picture or certificate (JPEG, PNG, WebP, PDF), to be named by a record as `sha256`; returns after it
+        is synchronised to disk: `{"sha256", "size", "media_type", "state"}`.
+
+        Raises `NotTaken` (edge_agent.attachments) with `code` unknown-type, too-large or no-room, and the words.
+        """
+
+    def attachment(self, sha256: str) -> tuple[bytes, str] | None:
+        """Bytes and media type of an attachment that is here; None where it is not."""
+
+    def attachments(self) -> list[dict[str, Any]]:
+        """All attachments, oldest first, each with its state: waiting, delivered or refused."""
+
+    def requeue_attachments(self, sha256: str | None = None) -> int:
+        """Send refused attachments again, one or all; returns how many."""
+
+    def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
+        """Take lines of a courier file: verdicts on our records, or records to deliver. Raises ValueError with why not.
+
+        What changed: `accepted`, `rejected`, `new`, `known`.
+        """
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every device as an asset, with its flags."""
 
     def ledger_set(self, device: str, changes: Mapping[str, Any], operator: str | None = None) -> CommandResult:
         """Keep an event of a device's life; returns after it is committed. Refused: the code, and the words."""
+
+    def recording(self, device: str, *, unmasked: bool = False) -> Recording:
+        """The last raw bytes of a device's port. Raises KeyError for no such device."""

@@ -10,9 +10,10 @@ import orjson
 
 from edge_agent import clock, tracing
 from edge_agent.bookkeeper import Bookkeeper
-from edge_agent.facade import Mark, RecentRecord, RecordDetail
+from edge_agent.facade import Mark, RecentRecord, RecordDetail, Unpaid
 from edge_agent.figures import FigureKeeper
 from edge_agent.records.corrections import standing
+from edge_agent.records.money import RoundOff, total
 from edge_agent.store import Row, Store
 
 _MOST: Final = 1_000
@@ -23,6 +24,9 @@ _TRACE_SECONDS: Final = 4.0
 _PER_LOOKUP: Final = 300
 _PAGE: Final = 500
 _BOARD: Final = 60
+_UNPAID: Final = 100
+_UNPAID_MS: Final = 900_000
+"""Unpaid sales that a payment is matched to: the newest, of the last quarter of an hour. Cash is seldom settled."""
 _FILTERED: Final = 20_000
 """Records looked through at a time for those of a type or a station."""
 
@@ -38,13 +42,16 @@ class StoreLookups:
         bookkeeper: Bookkeeper,
         figures: FigureKeeper,
         zone: tzinfo,
+        *,
         sent: Callable[[], Sequence[Range]],
+        round_off: Mapping[str, RoundOff],
     ) -> None:
         self._store = store
         self._bookkeeper = bookkeeper
         self._figures = figures
         self._zone = zone
         self._sent = sent
+        self._round_off = round_off
 
     # --- records and their marks
 
@@ -181,6 +188,46 @@ class StoreLookups:
             "left_mg": left_mg,
             "left_qty": left_qty,
         }
+
+    def unpaid(self) -> list[Unpaid]:
+        """What was sold a short while ago and is not paid: open tickets and single sales."""
+        with self._bookkeeper.turn() as books:
+            lines = [(line.id, line.data["ticket"], line.left_fen) for line in books.sales if line.settled_by is None][
+                -_UNPAID:
+            ]
+        groups: dict[str, list[tuple[str, int]]] = {}
+        for name, ticket, amount in lines:
+            if amount:
+                groups.setdefault(f"ticket {ticket}" if ticket is not None else name, []).append((name, amount))
+        oldest = clock.now().wall_ms - _UNPAID_MS
+        found = []
+        for key, members in groups.items():
+            row = self._store.find(members[-1][0])
+            if row is None:
+                continue
+            event = orjson.loads(row.body)
+            if datetime.fromisoformat(event["time"]).timestamp() * 1000 < oldest:
+                continue
+            whole, due = total((amount for _, amount in members), self._round_off.get(event["subject"], "none"))
+            found.append(
+                Unpaid(
+                    station=event["subject"],
+                    lines=tuple(name for name, _ in members),
+                    ticket=key.removeprefix("ticket ") if key.startswith("ticket ") else None,
+                    whole_fen=whole,
+                    due_fen=due,
+                )
+            )
+        return found
+
+    def settlement(self, pay_digest: str) -> tuple[str, list[str]] | None:
+        """The settlement of a payment, and the sales that it paid; looked for among the newest records."""
+        head = self._store.head.sequence
+        for row in self._store.containing(pay_digest, first=max(1, head - _FILTERED), last=head, limit=5):
+            event = orjson.loads(row.body)
+            if event["type"] == "trace.settlement.v1" and event["data"].get("pay_digest") == pay_digest:
+                return event["id"], list(event["data"]["lines"])
+        return None
 
     def figures(self, days: int) -> list[dict[str, Any]]:
         """The figures of the last days, oldest first; the last one is today."""

@@ -34,8 +34,9 @@ class Reading:
 
     `weight` is the displayed decimal text with its sign normalised (`-0` is `0`), None unless `condition`
     is `ok`. `unit` is None where the frame carries none. `unit_price` and `amount` are the texts of a
-    price-computing scale. `tare` is the tare text where the same frame carries it. `raw` holds every byte
-    of the frame.
+    price-computing scale. `tare` is the tare text where the same frame carries it. `counter` is what changes from
+    frame to frame where frames carry such (a number, a clock): one that stands still is a dead source that something
+    repeats. `raw` holds every byte of the frame.
     """
 
     weight: str | None
@@ -47,6 +48,7 @@ class Reading:
     unit_price: str | None = None
     amount: str | None = None
     tare: str | None = None
+    counter: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

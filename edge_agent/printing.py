@@ -7,6 +7,7 @@ take one connection at a time, and another till may want it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ KEEP_FOR: Final = 600.0
 """Seconds that a document waits for its printer; a receipt that comes later helps nobody."""
 _ANSWER_WITHIN: Final = 1.0
 _WRITE_WITHIN: Final = 10.0
+_SEE_OFF: Final = 0.3
 _DONE_SHOWN: Final = 20
 
 
@@ -166,6 +168,7 @@ class PrinterRunner:
             transport.open()
             self._stand(transport, codec)
             self._write(transport, pages)
+            self._see_off(transport, codec)
         except BadSettings as problem:
             self._change(DeviceState.LOST, str(problem))
             self._end(job, str(problem))
@@ -197,6 +200,14 @@ class PrinterRunner:
             if trouble:
                 raise _Trouble(", ".join(sorted(trouble)))
             answered = bool(told) and codec.deadline is None
+
+    @staticmethod
+    def _see_off(transport: Transport, codec: Printer) -> None:
+        """Take what the printer still says: a connection closed over unread bytes is reset, and the page with it."""
+        until = clock.monotonic() + _SEE_OFF
+        with contextlib.suppress(TransportError):  # what was written is written: it must not be printed twice
+            while (left := until - clock.monotonic()) > 0:
+                codec.feed(transport.read(left), clock.monotonic())
 
     @staticmethod
     def _write(transport: Transport, outputs: Sequence[CodecOutput]) -> None:

@@ -216,8 +216,11 @@ def _variants(spec: DriverSpec) -> Iterator[dict[str, Any]]:
 def _tried(heard: Heard, line: Line | None, spec: DriverSpec, options: Mapping[str, Any], seed: int) -> Fit | None:
     events, excused = _events(heard, spec, options)
     good = [event for event in events if not isinstance(event, Rejected)]
-    telling = [event for event in good if not isinstance(event, Status)]
-    frames = len(telling) or len(good)
+    telling: Sequence[DeviceEvent] = [event for event in good if not isinstance(event, Status)]
+    checksummed = "checksum" in spec.tells
+    if not telling and checksummed:
+        telling = good  # it answers, and what its frames mean is a setting
+    frames = len(telling)
     counted = max(1, heard.size - excused)
     share = min(1.0, sum(len(event.raw) for event in good) / counted)
     if len(good) < LEAST_FRAMES or not telling or share < LEAST_SHARE:
@@ -230,7 +233,7 @@ def _tried(heard: Heard, line: Line | None, spec: DriverSpec, options: Mapping[s
         line=line,
         options=options,
         frames=frames,
-        checksummed="checksum" in spec.tells,
+        checksummed=checksummed,
         rejected=dict(reasons),
         share=round(share, 3),
         bits=round(_strictness(spec, options, telling, seed), 1),
@@ -282,7 +285,7 @@ def _strictness(spec: DriverSpec, options: Mapping[str, Any], good: Sequence[Dev
             codec = _codec(spec, options)
             outputs = [*codec.feed(bytes(damaged), 0.0), *codec.close(1.0)]
             tried += 1
-            accepted += any(isinstance(output, Reading | Scan | TagRead) for output in outputs)
+            accepted += any(isinstance(o, DeviceEvent) and not isinstance(o, Rejected) for o in outputs)
     return -math.log2((accepted + 1) / (tried + 2)) if tried else 0.0
 
 
@@ -304,6 +307,8 @@ def _word(event: DeviceEvent) -> str:
 
 def _against(events: Sequence[DeviceEvent]) -> Iterator[str]:
     """What speaks against readings that were accepted."""
+    if all(isinstance(event, Status) for event in events):
+        yield "no-weight"
     weights = [event.weight for event in events if isinstance(event, Reading) and event.weight is not None]
     loaded = {weight.lstrip("-") for weight in weights if weight.strip("-0.")}
     if loaded and all(weight.replace(".", "").endswith("00") and "." in weight for weight in loaded):

@@ -208,9 +208,15 @@ def check_devices(config: Config, registry: Registry, file: str) -> list[Problem
             problems.append(Problem(file, f"{where}.driver", f"{device.driver!r} {what}", hint))
             continue
         try:
-            checked_options(spec, device.options)
+            options = checked_options(spec, device.options)
+            if spec.check is not None:
+                spec.check(options)
         except OptionError as error:
             problems += [Problem(file, f"{where}.options.{name}", what, hint) for name, what, hint in error.problems]
+        except ValueError as error:
+            problems.append(
+                Problem(file, f"{where}.options", str(error), f"see {spec.id} in docs/reference/drivers.md")
+            )
         problems += _check_port(device.port_url, spec, registry, file, where)
         if spec.needs_unit and device.unit is None:
             what = f"is missing: {spec.id} frames carry no unit"

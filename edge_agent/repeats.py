@@ -65,11 +65,11 @@ class Repeats:
         """
         while True:
             with self._lock:
-                known = self._done.get(key)
-                if known is not None:
-                    return known[1]
                 under_way = self._busy.get(key)
                 if under_way is None:
+                    known = self._done.get(key)
+                    if known is not None:
+                        return known[1]
                     self._busy[key] = threading.Event()
                     return None
             if not under_way.wait(timeout):

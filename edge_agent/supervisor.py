@@ -21,7 +21,16 @@ import structlog
 from edge_agent import clock
 from edge_agent.board import Board
 from edge_agent.bookkeeper import Bookkeeper
-from edge_agent.driver import BadSettings, Busy, Disconnected, DriverSpec, PermissionDenied, Session, TransportError
+from edge_agent.driver import (
+    BadSettings,
+    Busy,
+    Disconnected,
+    DriverSpec,
+    PermissionDenied,
+    Session,
+    TransportError,
+    Watchful,
+)
 from edge_agent.health import Health
 from edge_agent.mailbox import Mailbox, Request
 from edge_agent.model import (
@@ -39,7 +48,8 @@ from edge_agent.model import (
 )
 from edge_agent.records.envelope import Draft
 from edge_agent.retry import Backoff
-from edge_agent.station import Outcome, Refused, Station
+from edge_agent.ring import Ring
+from edge_agent.station import Outcome, Refused, Station, Watching
 from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
 
 _READ_TIMEOUT: Final = 0.25
@@ -49,6 +59,11 @@ _TOLD_AT_ONCE: Final[Mapping[str, str]] = {
 }
 """Reasons of a refusal that a person can put right, in words; the first of them is told, not the twentieth."""
 _MOST_ASKED: Final = 8
+_TROUBLE_EVERY: Final = 20.0
+_FLOOD: Final = 512
+_FLOOD_PAUSE: Final = 0.02
+"""After a read of so many bytes of nothing usable: a flood of garbage costs 200 kB/s of reading at most, not a core."""
+_FROZEN_AFTER: Final = 5.0
 _LONGEST_SCAN: Final = 4_096
 _DECIMAL: Final = re.compile(r"-?\d{1,12}(\.\d{1,9})?")
 _POUNDS_AND_OUNCES: Final = re.compile(r"-?\d{1,6}:\d{1,2}(\.\d{1,6})?")
@@ -137,7 +152,13 @@ class DeviceRunner:
         self._bad_in_a_row = 0
         self._posted = -1.0
         self._spoke = 0.0
+        self._counter: str | None = None
+        self._counter_since = 0.0
+        self._why = ""
+        self._trouble: str | None = None
+        self._look_for_trouble = 0.0
         self.counters = Counters()
+        self.ring = Ring()
 
     def start(self) -> None:
         """Start reading."""
@@ -210,18 +231,25 @@ class DeviceRunner:
 
     def _read_until_lost(self) -> None:
         session = self._make_session()
+        session.tap = self.ring.add
         self._again.clear()
         try:
             session.open()
             self._last_good = clock.monotonic()
             self._bad_in_a_row = 0
+            self._counter = None
+            self._look_for_trouble = 0.0
             self._change(DeviceState.CONNECTED, "port open")
             while not self._stop.is_set() and not self._again.is_set():
                 events = session.read(_READ_TIMEOUT)
                 self._beat()
                 for event in events:
                     self._take(event)
+                self._post_counters()  # the last ones before a silence too
                 self._judge_silence()
+                self._judge_port(session)
+                if self._state is DeviceState.BAD_DATA and sum(len(event.raw) for event in events) >= _FLOOD:
+                    self._stop.wait(_FLOOD_PAUSE)
                 if self._asked:
                     self._carry_out(session)
             if self._again.is_set():
@@ -256,6 +284,8 @@ class DeviceRunner:
                 self._change(DeviceState.BAD_DATA, _TOLD_AT_ONCE[event.reason])
             elif self._bad_in_a_row == _BAD_IN_A_ROW:
                 self._change(DeviceState.BAD_DATA, f"nothing usable in {_BAD_IN_A_ROW} frames: {event.reason}")
+        elif isinstance(event, Reading) and self._frozen(event):
+            self._bad_in_a_row = 0
         elif not isinstance(event, Status) or self._spec.status_is_life:
             self._bad_in_a_row = 0
             self._last_good = self._spoke = clock.monotonic()
@@ -264,6 +294,36 @@ class DeviceRunner:
             if not isinstance(event, Status):
                 self._deliver(event)
         self._post_counters()
+
+    def _frozen(self, reading: Reading) -> bool:
+        """Whether the instrument's own counter has stood still for too long: then what it says is no reading."""
+        if reading.counter is None:
+            return False
+        now = clock.monotonic()
+        if reading.counter != self._counter:
+            self._counter, self._counter_since = reading.counter, now
+            return False
+        patience = self._spec.stale_after or _FROZEN_AFTER
+        if now - self._counter_since <= patience:
+            return False
+        self._change(
+            DeviceState.STALE, f"frames come, and their counter has stood at {self._counter} for {patience:g} s"
+        )
+        return True
+
+    def _judge_port(self, session: Session) -> None:
+        """Say once when something is wrong with a port that works, and when it no longer is."""
+        now = clock.monotonic()
+        if now < self._look_for_trouble or not isinstance(session, Watchful):
+            return
+        self._look_for_trouble = now + _TROUBLE_EVERY
+        trouble = session.trouble()
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is not None:
+            self._log.warning("device.shared_port", reason=trouble)
+        self._post_state()
 
     def _judge_silence(self) -> None:
         patience = self._spec.stale_after
@@ -274,10 +334,17 @@ class DeviceRunner:
     def _change(self, state: DeviceState, reason: str) -> None:
         if state is self._state:
             return
-        self._state = state
+        self._state, self._why = state, reason
         self._log.info("device.state", state=state.value, reason=reason)
-        self._board.post(f"device/{self.device}", {"state": state.value, "reason": reason, "driver": self._spec.id})
+        if state is DeviceState.LOST:
+            self._trouble = None
+        self._post_state()
         self._deliver(StateChange(state=state, reason=reason))
+
+    def _post_state(self) -> None:
+        state = None if self._state is None else self._state.value
+        facts = {"state": state, "reason": self._why, "driver": self._spec.id}
+        self._board.post(f"device/{self.device}", facts | ({"trouble": self._trouble} if self._trouble else {}))
 
     def _deliver(self, event: DeviceEvent | StateChange) -> None:
         observation = Observation(device=self.device, driver=self._spec.id, at=clock.now(), event=event)
@@ -387,18 +454,32 @@ class StationRunner:
         while True:
             self._beat()
             item = self.mailbox.take(_READ_TIMEOUT)
-            if item is None and self._stop.is_set():
-                break
+            over = item is None and self._stop.is_set()
             try:
                 if isinstance(item, Request):
                     self._carry_out(station, item)
                 elif item is not None:
                     self._observe(station, item)
+                elif isinstance(station, Watching):
+                    self._tick(station, over=over)
             except Exception:  # noqa: BLE001 -- the one supervising loop: one observation must not end the station
                 self._log.exception("station.crashed")
                 station = self._make()
             self._confirm()
+            if over:
+                break
         self._forget()
+
+    def _tick(self, station: Watching, *, over: bool) -> None:
+        """Nothing was observed for a while: what is not seen any more is gone, and at the end everything is."""
+        with self._bookkeeper.turn():
+            drafts = station.close(clock.now()) if over else station.tick(clock.now())
+            self._bookkeeper.post(drafts)
+            view = station.view if drafts else None
+        for draft in drafts:
+            self._submit(draft)
+        if view is not None:
+            self._board.post(f"station/{self.station_id}", view)
 
     def _observe(self, station: Station, observation: Observation) -> None:
         with self._bookkeeper.turn():

@@ -63,12 +63,15 @@ def list_() -> None:
     from hwsim.faults import KINDS
     from hwsim.instruments import DIALECTS, SCANNERS
     from hwsim.printer import LANGUAGES
+    from hwsim.rfid import TITLES
     from hwsim.running import say
 
     for dialect in DIALECTS.values():
         say({"kind": "scale", "name": dialect.name, "title": dialect.title, "source": dialect.source})
     for name, title in SCANNERS.items():
         say({"kind": "scanner", "name": name, "title": title})
+    for name, (title, source) in TITLES.items():
+        say({"kind": "rfid", "name": name, "title": title, "source": source})
     for name, title in LANGUAGES.items():
         say({"kind": "printer", "name": name, "title": title})
     for kind, title in KINDS.items():
@@ -182,6 +185,83 @@ def scanner(kind: str, link: Path | None, codes: tuple[str, ...], evemu: Path | 
     _run(kind, instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
 
 
+@main.command()
+@click.argument("family")
+@_port
+@_link
+@_faults
+@_seed
+@_seconds
+@click.option("--tag", "numbers", multiple=True, help="The number of a tag, hexadecimal; again for more.")
+@click.option("--tags", "count", default=5, show_default=True, help="How many tags, where none is named.")
+@click.option("--antennas", default=1, show_default=True, help="Antennas over which the tags lie.")
+@click.option("--missed", default=0.3, show_default=True, help="Share of the rounds that miss a tag.")
+@click.option("--noise-db", default=3.0, show_default=True, help="Standard deviation of each RSSI.")
+@click.option("--bad-check", default=0.0, show_default=True, help="Share of the frames with a wrong check.")
+@click.option("--rate", default=50.0, show_default=True, help="Reads a second of a reader that reads by itself.")
+@click.option("--stay", type=float, help="Seconds that a tag is there; always by default.")
+@click.option("--away", default=5.0, show_default=True, help="Seconds until it comes again.")
+@click.option("--spread", default=0.0, show_default=True, help="Seconds within which the tags come at first.")
+@click.option("--silent-after", type=float, help="llrp: hang after so many seconds, the connection open.")
+@click.option("--taken", is_flag=True, help="llrp: refuse every client, as if an older one were still there.")
+def rfid(family: str, link: Path | None, **given: Any) -> None:
+    """A reader of FAMILY with tags before it."""
+    from hwsim.rfid import ID_BYTES, READERS, TITLES
+    from hwsim.rfid.field import Field, Tag, make_tags
+
+    if family not in TITLES:
+        raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
+    with _usage():
+        stay, away, seed = given["stay"], given["away"], given["seed"]
+        tags = [Tag(number=bytes.fromhex(number), stay=stay, away=away) for number in given["numbers"]] or make_tags(
+            given["count"],
+            size=ID_BYTES.get(family, 12),
+            antennas=given["antennas"],
+            stay=stay,
+            away=away,
+            spread=given["spread"],
+            seed=seed,
+        )
+        field = Field(
+            tags,
+            missed=given["missed"],
+            noise_db=given["noise_db"],
+            spoiled=given["bad_check"],
+            rate=given["rate"],
+            seed=seed,
+        )
+    if family == "llrp":
+        _run_llrp(field, given)
+    else:
+        _run(family, READERS[family](field), given["port"], link, given["faults"], seed, given["seconds"])
+
+
+def _run_llrp(field: Any, given: dict[str, Any]) -> None:
+    from hwsim.rfid.llrp import LlrpReader
+    from hwsim.running import Halt, say
+    from hwsim.sockets import parse_address
+
+    scheme, _, address = given["port"].partition(":")
+    if scheme != "tcp" or given["faults"]:
+        raise click.UsageError("an LLRP reader is on the network: --port tcp:PORT, and without --fault")
+    with _usage():
+        try:
+            reader = LlrpReader(field, *parse_address(address))
+        except OSError as problem:
+            _fail(CANNOT_CREATE, f"{given['port']}: {problem}")
+    halt = Halt()
+    reader.hold(given["taken"])
+    with reader:
+        say({"device": "llrp", "port": reader.name})
+        seconds, silent_after = given["seconds"], given["silent_after"]
+        if silent_after is not None:
+            halt.wait(silent_after)
+            reader.silence()
+            seconds = None if seconds is None else max(0.0, seconds - silent_after)
+        halt.wait(seconds)
+    say({"device": "llrp", "played": reader.report})
+
+
 def _scanner_settings(kind: str, given: dict[str, Any]) -> Any:
     from hwsim import hid
     from hwsim.instruments import PosScannerSettings, ScannerSettings
@@ -288,7 +368,16 @@ def broker(listen: int, seconds: float | None) -> None:
 
 
 @main.command()
-@click.option("--broker", "address", required=True, help="HOST:PORT")
+@click.option("--broker", "address", help="HOST:PORT; needed but for --import alone.")
+@click.option(
+    "--import",
+    "courier",
+    type=click.Path(path_type=Path),
+    help="First take the records of a courier file; without --broker, only that.",
+)
+@click.option(
+    "--verdicts", type=click.Path(path_type=Path), help="Where the verdicts on it go; FILE.verdicts by default."
+)
 @click.option("--store", default="", help="sqlite:FILE; in memory by default.")
 @click.option(
     "--reject", multiple=True, help="type=T, id=I, subject=S, chain=C, sequence=N or sequence%N [:retryable][:once]"
@@ -305,7 +394,15 @@ def broker(listen: int, seconds: float | None) -> None:
 @click.option("--client-id", default="hwsim-city", show_default=True)
 @_seconds
 def city(
-    address: str, store: str, reject: tuple[str, ...], silent: float, slow: float, client_id: str, seconds: float | None
+    address: str | None,
+    courier: Path | None,
+    verdicts: Path | None,
+    store: str,
+    reject: tuple[str, ...],
+    silent: float,
+    slow: float,
+    client_id: str,
+    seconds: float | None,
 ) -> None:
     """A stand-in for the city platform: takes records, stores each once, gives verdicts, prints figures each second."""
     import sqlite3
@@ -315,6 +412,12 @@ def city(
 
     with _usage():
         path = _store_path(store)
+    if courier is not None:
+        _take_courier(courier, verdicts, path, reject)
+        if address is None:
+            return
+    if address is None:
+        raise click.UsageError("--broker HOST:PORT is missing")
     try:
         with _usage():
             platform = City(address, store=path, reject=reject, silent=silent, slow_ms=slow, client_id=client_id)
@@ -326,6 +429,33 @@ def city(
     say(platform.stats.line())
     if platform.failure is not None:
         _fail(IO_ERROR, platform.failure)
+
+
+def _take_courier(file: Path, answer: Path | None, store: Path | None, reject: tuple[str, ...]) -> None:
+    import sqlite3
+
+    from hwsim.city import Rule
+    from hwsim.city.archive import Archive
+    from hwsim.city.courier import Malformed, Refused, take
+    from hwsim.running import say
+
+    answer = answer or file.with_name(f"{file.name}.verdicts")
+    if answer.exists():
+        _fail(CANNOT_CREATE, f"{answer}: is there already")
+    with _usage():
+        rules = [Rule.parse(rule) for rule in reject]
+    try:
+        archive = Archive(store, rules)
+        try:
+            say(take(file, archive, answer) | {"verdicts": str(answer)})
+        finally:
+            archive.close()
+    except (Refused, Malformed) as problem:
+        _fail(BAD_DATA, f"{file}: {problem}; nothing was taken")
+    except sqlite3.Error as problem:
+        _fail(CANNOT_CREATE, f"{store}: {problem}")
+    except OSError as problem:
+        _fail(IO_ERROR, f"{problem.filename or file}: {problem.strerror}")
 
 
 def _store_path(store: str) -> Path | None:
@@ -480,3 +610,45 @@ def _ending(device: Device) -> Any:
         return bool(finished_at) and time.monotonic() - finished_at[0] > 1.0
 
     return over
+
+
+@main.command("pay")
+@click.option("--to", "url", required=True, help="The box's page, such as http://127.0.0.1:8080.")
+@click.option("--token", required=True, help="A token with the scope `pay`; `@FILE` reads it from a file.")
+@click.option("--amount-fen", type=click.IntRange(min=1), multiple=True, required=True, help="Repeat for more.")
+@click.option("--method", default="wechat", show_default=True, help="wechat, alipay, unionpay, ecny or card.")
+@click.option("--station", help="The counter, where the provider knows it.")
+@click.option("--reference", "number", help="The payment's number; default: a new one each time.")
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Tell of each so many times more.")
+@_seed
+def pay_(
+    url: str,
+    token: str,
+    amount_fen: tuple[int, ...],
+    method: str,
+    station: str | None,
+    number: str | None,
+    repeat: int,
+    seed: int,
+) -> None:
+    """Tell a box of payments, as a provider's callback does; one JSON line for each answer."""
+    import json
+    import random
+
+    from hwsim.pay import METHODS, Till, pay, reference
+
+    if method not in METHODS:
+        raise click.UsageError(f"{method!r} is no method; one of {', '.join(METHODS)}")
+    if token.startswith("@"):
+        token = Path(token[1:]).read_text().strip()
+    chance = random.Random(seed) if seed else random.SystemRandom()
+    till = Till(url=url.rstrip("/") + "/api/v1/payments", token=token, station=station)
+    heard = True
+    for amount in amount_fen:
+        status = 0
+        for answer in pay(till, amount_fen=amount, method=method, number=number or reference(chance), repeat=repeat):
+            click.echo(json.dumps(answer, ensure_ascii=False))
+            status = answer["status"]
+        heard = heard and status == 200
+    if not heard:
+        sys.exit(UNAVAILABLE)

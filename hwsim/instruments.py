@@ -14,6 +14,7 @@ from hwsim import dialects, hid, wire
 from hwsim.dialect import Conversation, Dialect
 from hwsim.load import Platter, Script, Step, apply
 from hwsim.mass import MILLIGRAMS, parse_mass
+from hwsim.modbus import Id550
 
 MAX_COMMAND: Final = 80  # an instrument's own input buffer is as short; what does not fit is forgotten
 SICS_SERIAL: Final = "1234567"
@@ -342,6 +343,13 @@ DIALECTS: Final[dict[str, Dialect]] = {
             rate_hz=20.0,
             make=MtSics,
             source="MT-SICS reference manual",
+        ),
+        Dialect(
+            name="modbus-rtu",
+            title="Modbus RTU indicator with the register map of the Tuna ID550, answers functions 03, 04, 06",
+            rate_hz=10.0,
+            make=Id550,
+            source="Tuna ID550 register list; Modbus Application Protocol V1.1b3",
         ),
         Dialect(
             name="cas-poll",

@@ -63,6 +63,8 @@ class PtyPort:
 
     def read(self, timeout: float) -> bytes:
         if not self._plugged or not self._listening():
+            if self._plugged and (left := self._left_behind()):
+                return left
             # Without a listener the terminal reports a hang-up at once, so that waiting on it would spin.
             select.select([], [], [], min(timeout, 0.02))
             return b""
@@ -117,6 +119,13 @@ class PtyPort:
         self._heard = heard
         return heard
 
+    def _left_behind(self) -> bytes:
+        """What the host wrote before it closed its end: it is on the line and arrives."""
+        try:
+            return os.read(self._master, CHUNK)
+        except OSError:
+            return b""
+
     def _forget(self) -> None:
         """Throw away what the last listener left unread: the next one must not find old weights."""
         try:
@@ -124,7 +133,7 @@ class PtyPort:
         except OSError:
             return  # somebody holds it exclusively; that one reads what there is
         try:
-            termios.tcflush(slave, termios.TCIOFLUSH)
+            termios.tcflush(slave, termios.TCIFLUSH)
         finally:
             os.close(slave)
 

@@ -60,9 +60,10 @@ _ATTEMPTS: Final = MappingProxyType(
         1: "the reader is connected to a client that it called itself",
         2: "the reader is connected to another client",
         3: "the reader refused, it does not say why",
-        4: "another attempt to connect was made meanwhile",
     }
 )
+_ANOTHER: Final = 4
+"""Told to the client that is connected: another one tried."""
 
 
 class LlrpCodec:
@@ -133,7 +134,7 @@ class LlrpCodec:
         attempt = told.get(CONNECTION_ATTEMPT)
         if CLOSED in told:
             yield self._hang_up("the reader closes the connection")
-        elif attempt is None:
+        elif attempt is None or (attempt == _ANOTHER and self._greeted):
             return
         elif attempt != 0:
             why = _ATTEMPTS.get(attempt, f"the reader refused with {attempt}")
@@ -227,7 +228,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("Impinj Speedway R220, R420, xSpan", "Zebra FX7500, FX9600", "Alien, Kathrein and other LLRP readers"),
     source="EPCglobal LLRP 1.0.1 and 1.1; messages captured from Impinj and Zebra readers",
-    maturity="captured",
+    maturity="manual",
     interfaces=("tcp", "memory"),
     options=(
         Option(name="poll", type="boolean", default=True, help="set the reader up and start it; false: listen only"),

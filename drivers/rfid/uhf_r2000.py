@@ -90,7 +90,7 @@ def _make(options: Mapping[str, Any]) -> TagCodec:
             always=questions or [_framed(address, b"\x89\x01")],
             answered=_answered,
             every=options.get("poll_ms", 20) / 1000,
-            within=2.0,
+            within=1.0,
         )
     return TagCodec(Sized(2, _measure, _check), _read, asking)
 

@@ -1,6 +1,7 @@
 """Serial lines, the only user of pyserial: local ports, and remote ones by RFC 2217.
 
     serial:/dev/serial/by-id/usb-FTDI_…-if00-port0?baud=9600&bytesize=7&parity=E&stopbits=1
+    serial:usb:0403:6001:A50285BI?baud=9600      by vendor, product and serial number; see `usb_tty`
     rfc2217:192.168.1.50:4001?baud=9600
 
 The path is resolved anew at each opening, so a by-id link that moved is followed. The port is taken for this
@@ -31,6 +32,8 @@ import serial
 from serial import rfc2217
 
 from drivers.port_settings import choice, host_and_port, number, refuse_unknown, switch
+from drivers.transports.sharing import ByteCount, others
+from drivers.transports.usb_tty import UsbName
 from edge_agent.driver import (
     READ_LIMIT,
     BadSettings,
@@ -44,6 +47,7 @@ from edge_agent.driver import (
 )
 
 _LINE_KEYS: Final = ("baud", "bytesize", "parity", "stopbits", "dtr", "rts", "xonxoff", "rtscts", "dsrdtr")
+_USB_KEYS: Final = ("port", "interface")
 _PTY_MAJORS: Final = range(136, 144)
 """Unix98 pseudo-terminals (Documentation/admin-guide/devices.txt)."""
 
@@ -99,15 +103,19 @@ class LineSettings:
 class SerialTransport:
     """A local serial port; see `edge_agent.driver.Transport`."""
 
-    def __init__(self, path: str, line: LineSettings) -> None:
+    def __init__(self, path: str, line: LineSettings, usb: UsbName | None = None) -> None:
         self._path = path
+        self._usb = usb
         self._line = line
         self._port: serial.Serial | None = None
         self._fd = -1
+        self._count: ByteCount | None = None
 
     def open(self) -> None:
         """See `Transport.open`."""
         self.close()
+        if self._usb is not None:
+            self._path = self._usb.find()
         port = serial.Serial()
         port.port = self._path
         port.exclusive = True
@@ -121,6 +129,7 @@ class SerialTransport:
             with contextlib.suppress(OSError):  # what is not a tty has no exclusive mode
                 fcntl.ioctl(self._fd, termios.TIOCEXCL)
         self._port = port
+        self._count = ByteCount(self._fd)
 
     def read(self, timeout: float) -> bytes:
         """See `Transport.read`."""
@@ -133,7 +142,21 @@ class SerialTransport:
                 return b""
             if not data:
                 raise Disconnected(f"{self._path}: the port is gone (readable, but nothing to read)")
+            if self._count is not None:
+                self._count.read(len(data))
             return data
+
+    def trouble(self) -> str | None:
+        """See `edge_agent.driver.Watchful`: another program that reads the same line."""
+        if self._port is None:
+            return None
+        found = others(self._path)
+        if found:
+            return f"{self._path} is open in other programs too, which take bytes away: {', '.join(found)}"
+        vanished = self._count.vanished if self._count is not None else 0
+        if vanished:
+            return f"{self._path}: {vanished} bytes were received and read by another program"
+        return None
 
     def write(self, data: bytes, timeout: float) -> None:
         """See `Transport.write`."""
@@ -264,15 +287,23 @@ def _vanishing(where: str) -> Iterator[None]:
 
 
 def _check_serial(url: PortUrl, line: Mapping[str, str]) -> None:
+    if url.address.startswith("usb:"):
+        refuse_unknown(url, (*_LINE_KEYS, *_USB_KEYS))
+        UsbName.parse(url.address, url.settings())
+        LineSettings.parse(url.settings(line))
+        return
     refuse_unknown(url, _LINE_KEYS)
     if not url.address.startswith("/"):
-        raise ValueError(f"serial:{url.address} is not a path; serial:/dev/serial/by-id/… would be right")
+        raise ValueError(
+            f"serial:{url.address} is not a path; serial:/dev/serial/by-id/… or serial:usb:VVVV:PPPP would be right"
+        )
     LineSettings.parse(url.settings(line))
 
 
 def _make_serial(url: PortUrl, line: Mapping[str, str]) -> Transport:
     _check_serial(url, line)
-    return SerialTransport(url.address, LineSettings.parse(url.settings(line)))
+    usb = UsbName.parse(url.address, url.settings()) if url.address.startswith("usb:") else None
+    return SerialTransport(url.address, LineSettings.parse(url.settings(line)), usb)
 
 
 def _check_rfc2217(url: PortUrl, line: Mapping[str, str]) -> None:
@@ -288,7 +319,12 @@ def _make_rfc2217(url: PortUrl, line: Mapping[str, str]) -> Transport:
 
 
 SPECS = (
-    TransportSpec(scheme="serial", title="Serial port, serial:/dev/…", check=_check_serial, make=_make_serial),
+    TransportSpec(
+        scheme="serial",
+        title="Serial port, serial:/dev/… or serial:usb:VVVV:PPPP[:SERIAL]",
+        check=_check_serial,
+        make=_make_serial,
+    ),
     TransportSpec(
         scheme="rfc2217",
         title="Serial port of a device server, rfc2217:HOST:PORT",

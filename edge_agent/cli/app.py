@@ -26,10 +26,13 @@ _COMMANDS: Final = {
     "code": "code",
     "records": "records_cmd",
     "buffer": "buffer",
+    "keys": "keys_cmd",
     "uplink": "uplink_cmd",
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",
     "catalogue": "catalogue_cmd",
+    "web": "web_cmd",
+    "attachments": "attachments_cmd",
     "version": "version_cmd",
 }
 
@@ -93,11 +96,13 @@ def run(arguments: list[str]) -> int:
 def _code_of(problem: Exception) -> int | None:
     from edge_agent.config import ConfigError
     from edge_agent.driver import BadSettings, Busy, PermissionDenied, TransportError
-    from edge_agent.store import StoreBusy, StoreError
+    from edge_agent.store import KeyForbidden, KeyUnusable, StoreBusy, StoreError
 
     codes: tuple[tuple[type[Exception], int], ...] = (
         (ConfigError, exits.CONFIGURATION),
         (StoreBusy, exits.BUSY),
+        (KeyForbidden, exits.NO_PERMISSION),
+        (KeyUnusable, exits.CONFIGURATION),
         (StoreError, exits.IO_ERROR),
         (Busy, exits.BUSY),
         (PermissionDenied, exits.NO_PERMISSION),

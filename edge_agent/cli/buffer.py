@@ -1,4 +1,4 @@
-"""`edge-agent buffer`: status, requeue."""
+"""`edge-agent buffer`: status, requeue, and the courier file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 import orjson
 
-from edge_agent.cli import exits
+from edge_agent.cli import courier_cmd, exits
 from edge_agent.cli.output import config_option, write
 from edge_agent.cli.words import say
 
@@ -41,6 +41,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
     except ConnectionError:
         with Reader.open(path) as reader:
             counts = reader.counts(PLATFORM)
+            blocked = reader.signing_blocked()
             facts = {
                 "chain": reader.chain(),
                 "kept": counts.kept,
@@ -50,7 +51,7 @@ def status(config_path: Path, overrides: tuple[str, ...], output: str) -> int:
                 "oldest_pending": None,
                 "salvaged": reader.salvaged_left(),
                 "link": None,
-                "alarms": {},
+                "alarms": {} if blocked is None else {"signing": blocked},
                 "held_up": {},
                 "running": False,
             }
@@ -94,3 +95,7 @@ def requeue(config_path: Path, overrides: tuple[str, ...], sequences: tuple[int,
         finally:
             store.stop(5.0)
     click.echo(say("requeued", n=number))
+
+
+command.add_command(courier_cmd.export)
+command.add_command(courier_cmd.import_file)

@@ -101,20 +101,36 @@ def watch(config_path: Path, overrides: tuple[str, ...], device_id: str, seconds
 
 
 @command.command()
-@click.argument("port")
+@config_option
+@click.argument("port", metavar="PORT|ID")
 @click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="The file to write.")
-@click.option("--seconds", type=float, default=10.0, show_default=True, help="How long to listen.")
+@click.option("--seconds", type=float, default=10.0, show_default=True, help="How long to listen to a PORT.")
 @click.option("--driver", help="Use this driver's line settings, and let it poll.")
-def capture(port: str, target: Path, seconds: float, driver: str | None) -> None:
-    """Write what PORT sends to a file with its timing, for `hwsim replay` and as test data.
+@click.option("--unmasked", is_flag=True, help="Scanned codes and card numbers in clear: they may be somebody's.")
+def capture(
+    config_path: Path,
+    overrides: tuple[str, ...],
+    port: str,
+    target: Path,
+    seconds: float,
+    driver: str | None,
+    unmasked: bool,
+) -> None:
+    """Write what PORT sends to a file with its timing, for `hwsim replay` and as a test vector.
 
-    Only listens, unless a driver that polls is named.
+    Only listens, unless a driver that polls is named. For a device of the running agent, named by its ID or by its
+    port, it writes the last 64 KiB that the port has said: what went wrong a minute ago is still there.
     """
     from edge_agent.capture import CaptureFile
     from edge_agent.driver import PortUrl
     from edge_agent.registry import discover
 
     registry = discover()
+    registry.load_tables(config_path.parent / "dialects.d")
+    if target.exists():
+        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: is there already and is not overwritten")
+    if _from_agent(config_path, overrides, port, target, registry, unmasked):
+        return
     try:
         url = PortUrl.parse(port)
         transport_spec = registry.transports[url.scheme]
@@ -124,8 +140,6 @@ def capture(port: str, target: Path, seconds: float, driver: str | None) -> None
         raise click.UsageError(f"PORT {port!r}: {problem}") from None
     except KeyError as problem:
         raise click.UsageError(f"{problem} is not known here") from None
-    if target.exists():
-        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: is there already and is not overwritten")
     transport = transport_spec.make(url, line)
     with CaptureFile(target, port=port, driver=driver) as file:
         if driver is None:
@@ -136,7 +150,57 @@ def capture(port: str, target: Path, seconds: float, driver: str | None) -> None
             session.tap = file.add
             session.open()
             _listen(session.read, lambda _events: None, seconds, session.close)
+            _expect(file, registry, driver, {})
         click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
+
+
+def _from_agent(
+    config_path: Path, overrides: tuple[str, ...], name: str, target: Path, registry: Any, unmasked: bool
+) -> bool:
+    """Write the ring of a device of the running agent; False where `name` is none of its devices."""
+    from edge_agent.capture import CaptureFile
+    from edge_agent.config import load
+    from edge_agent.control import ControlClient
+
+    if not config_path.exists():
+        if ":" not in name:
+            raise click.UsageError(f"{name!r} is no port, and there is no configuration {config_path} to look it up in")
+        return False
+    config = load(config_path, overrides)
+    device = next((d for d in config.device if name in (d.id, d.port, d.port.partition("?")[0])), None)
+    if device is None:
+        if ":" not in name:
+            raise click.UsageError(f"{name!r} is no device; there are {', '.join(d.id for d in config.device)}")
+        return False
+    try:
+        client = ControlClient(Path(f"{config.store.path}.sock"))
+    except ConnectionError:
+        if name == device.id:
+            raise
+        return False
+    with client:
+        answers = client.stream(do="recording", device=device.id, unmasked=unmasked)
+        first = next(answers)
+        if not first["ok"]:
+            raise exits.Exit(exits.PROBLEMS, f"{say('refused')}: {first['reason']}")
+        if not first["pieces"]:
+            raise exits.Exit(exits.UNAVAILABLE, say("capture.nothing", device=device.id))
+        with CaptureFile(target, port=first["port"], driver=first["driver"], masked=first["masked"]) as file:
+            for _ in range(first["pieces"]):
+                piece = next(answers)
+                file.add(piece["dir"], bytes.fromhex(piece["hex"]), piece["t"])
+            if not first["masked"] and first["driver"] in registry.drivers:
+                _expect(file, registry, first["driver"], device.options)
+            click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
+    return True
+
+
+def _expect(file: Any, registry: Any, driver: str, options: dict[str, Any]) -> None:
+    """What the driver reads from all that was received."""
+    from edge_agent.cli.decode import decode
+
+    listening = {"poll": False} if any(o.name == "poll" for o in registry.drivers[driver].options) else {}
+    file.expect(decode(registry, driver, file.received, {**options, **listening}))
 
 
 def _listen(read: Any, take: Any, seconds: float, close: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import orjson
 
-from edge_agent.cli import corrections, exits, export_cmd
+from edge_agent.cli import corrections, exits, export_cmd, verify
 from edge_agent.cli.output import config_option, output_option, show, write
 from edge_agent.cli.words import say
 
@@ -78,5 +78,12 @@ def show_record(config_path: Path, overrides: tuple[str, ...], record_id: str) -
     write(orjson.dumps(orjson.loads(row.body), option=orjson.OPT_INDENT_2))
 
 
-for _each in (corrections.void_record, corrections.amend_record, corrections.return_record, export_cmd.export):
+for _each in (
+    corrections.void_record,
+    corrections.amend_record,
+    corrections.return_record,
+    export_cmd.export,
+    verify.verify,
+    verify.prove,
+):
     command.add_command(_each)

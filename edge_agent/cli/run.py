@@ -16,4 +16,8 @@ def command(config_path: Path, overrides: tuple[str, ...]) -> None:
     from edge_agent.agent import Agent, prepare
 
     config, registry = prepare(config_path, overrides)
-    Agent(config, registry).run()
+    again = True
+    while again:
+        agent = Agent(config, registry)
+        agent.run()
+        again = agent.again

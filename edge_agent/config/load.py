@@ -40,7 +40,9 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Config:
     problems = _override(tree, overrides, str(path))
     if problems:
         raise ConfigError(problems)
-    return parse(tree, str(path))
+    config = parse(tree, str(path))
+    config._file = path
+    return config
 
 
 def parse(tree: dict[str, Any], file: str) -> Config:
@@ -138,5 +140,6 @@ def _named_files(config: Config) -> Iterable[tuple[str, str | None]]:
             yield "uplink.tls.ca", config.uplink.tls.ca
             yield "uplink.tls.cert", config.uplink.tls.cert
             yield "uplink.tls.key", config.uplink.tls.key
-    if config.web is not None:
-        yield "web.pin_file", config.web.pin_file
+    if config.web is not None and not isinstance(config.web.tls, bool):
+        yield "web.tls.cert", config.web.tls.cert
+        yield "web.tls.key", config.web.tls.key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WrapSerializer,
     field_validator,
     model_validator,
@@ -112,6 +114,14 @@ class StoreSection(_Section):
     max_bytes: int = Field(2_000_000_000, ge=10_000_000, description="largest size of the file; bytes")
     reserve_bytes: int = Field(8_000_000, ge=1_000_000, description="disk space kept free for the store; bytes")
     keep_days: int = Field(730, ge=1, description="how long delivered records stay; days")
+    attachments_max_bytes: int = Field(
+        500_000_000,
+        ge=1_000_000,
+        description="room for pictures and certificates; bytes",
+    )
+    attachment_max_bytes: int = Field(
+        10_485_760, ge=10_000, le=67_108_864, description="largest picture or certificate; bytes"
+    )
 
 
 class Tls(_Section):
@@ -257,6 +267,23 @@ class Rules(_Section):
         description="running number to begin with where this box has issued none; absent: by the synchronised clock",
     )
 
+    tag_reads: int = Field(1, ge=1, le=100, description="reads within tag_arrive_ms that bring a tag into view")
+    tag_arrive_ms: int = Field(1_000, ge=10, le=60_000, description="see tag_reads; ms")
+    tag_lost_ms: int = Field(5_000, ge=100, le=600_000, description="a tag not read for so long is out of view; ms")
+    tag_longest_s: int = Field(
+        3_600, ge=10, le=86_400, description="a tag that stays in view for longer begins another episode; s"
+    )
+    tag_floor_dbm: int | None = Field(None, ge=-120, le=0, description="weaker reads of tags do not count; dBm")
+    tag_floors: dict[Annotated[str, Field(pattern=r"^[0-9]{1,3}$")], Annotated[int, Field(ge=-120, le=0)]] = Field(
+        default_factory=dict, description="the same by antenna, as { 1 = -65, 2 = -70 }; dBm"
+    )
+    tag_margin_db: int = Field(
+        3, ge=0, le=30, description="by so much another antenna's mean must be stronger to be a tag's antenna; dB"
+    )
+    tag_most: int = Field(
+        2_000, ge=10, le=20_000, description="tags in view at most; one more ends the episode of the one unread longest"
+    )
+
     @model_validator(mode="after")
     def _bands(self) -> Rules:
         if self.zero_band >= self.min_load:
@@ -378,6 +405,18 @@ class Config(_Section):
     _tuple = field_validator("trust", "device", "station", mode="before")(
         lambda value: tuple(value) if isinstance(value, list) else value
     )
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from; None where it was made otherwise."""
+        return self._file
+
+    @property
+    def profiles(self) -> Path | None:
+        """Where the site's own city profiles lie."""
+        return None if self._file is None else self._file.parent / "profiles.d"
 
     @property
     def unused(self) -> tuple[str, ...]:

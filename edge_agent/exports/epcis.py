@@ -1,6 +1,6 @@
 """Records as EPCIS 2.0 events (JSON-LD), one document over a stream.
 
-Which act becomes which event, step and disposition is said in `_ACTS`, by the type of the record. Everything that a
+Which act becomes which event, step and disposition is said in `ACTS`, by the type of the record. Everything that a
 record holds and that EPCIS has no place for stands beside it as an extension `trace:…`. A type that tells of no
 goods (a shift, a patrol, the ledger of devices, settlements, the chain itself) is no event of a supply chain: it is
 carried as an event of our own type, `trace:Shift` and so on, which EPCIS allows and readers may pass over.
@@ -138,7 +138,7 @@ def _finished(event: Epcis) -> Epcis:
 
 def _event(meant: Event, data: Mapping[str, Any], record: Event) -> Epcis:
     names = Names(meant["source"])
-    act = _ACTS.get(meant["type"])
+    act = ACTS.get(meant["type"])
     filled = None if act is None else act.fill(names, _Fields(data))
     event: Epcis = {"type": own_type(meant["type"])}
     event |= {"eventTime": meant["time"], "eventTimeZoneOffset": meant["time"][-6:]}
@@ -416,7 +416,7 @@ def _environment(names: Names, data: Mapping[str, Any]) -> Epcis | None:
     return ((_about(names, data) or {}) | sensed) if sensed else None
 
 
-_ACTS: Final[Mapping[str, Act]] = {
+ACTS: Final[Mapping[str, Act]] = {
     "trace.weighing.v1": Act(event="ObjectEvent", fill=_weighing, step="sensor_reporting"),
     "trace.scan.v1": Act(event="ObjectEvent", fill=_scan, step="other"),
     "trace.tag.v1": Act(event="ObjectEvent", fill=_tag, step="entering_exiting", disposition="in_progress"),
@@ -447,5 +447,5 @@ _ACTS: Final[Mapping[str, Act]] = {
 }
 """The types that tell of goods, or of what was measured on them."""
 
-OWN_TYPES: Final = tuple(sorted(set(BODIES) - set(_ACTS)))
+OWN_TYPES: Final = tuple(sorted(set(BODIES) - set(ACTS)))
 """The types that are no events of a supply chain; a void whose record is gone, too."""

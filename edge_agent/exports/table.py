@@ -1,8 +1,9 @@
-"""Records as rows of a table that a spreadsheet opens: UTF-8 with the mark by which Excel knows it, headings in the
-operator's language, masses in kilograms, money in yuan, one row for each record as it stands today.
+"""Records as rows of a table that a spreadsheet opens.
 
-An amended record shows its last amendment; a void one stays, with its state, and counts for nothing. The `counts`
-columns can be added up: what of each sale still stands after voids, amendments and returns.
+UTF-8 with the mark by which Excel knows it, headings in the operator's language, masses in kilograms, money in yuan,
+one row for each record as it stands today. An amended record shows its last amendment; a void one stays, with its
+state, and counts for nothing. The `counts` columns can be added up: what of each sale still stands after voids,
+amendments and returns.
 
 A text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV injection); so does a code
 that it would rewrite as a number: one with a leading zero, with an E, or of more than fifteen digits.

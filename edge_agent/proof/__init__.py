@@ -6,7 +6,7 @@ What that proves and what it cannot is in docs/reference/proof.md.
 from edge_agent.proof.audit import GENESIS, Audit, Report
 from edge_agent.proof.findings import Fault, Finding, Place
 from edge_agent.proof.signing import NotAKey, PublicKey, Signer
-from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, Purged
+from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, KeyChange, Purged
 
 __all__ = [
     "GENESIS",
@@ -16,6 +16,7 @@ __all__ = [
     "DayRoot",
     "Fault",
     "Finding",
+    "KeyChange",
     "NotAKey",
     "Place",
     "PublicKey",

@@ -9,7 +9,7 @@ from edge_agent.proof.findings import Fault, Finding, Place
 from edge_agent.proof.lines import Link
 from edge_agent.proof.merkle import Tree
 from edge_agent.proof.signing import PublicKey
-from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, Purged
+from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, KeyChange, Purged, trusted
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class Attested:
         at_least: int,
     ) -> None:
         self._statements = list(statements)
-        self._keys = {key.id: key for key in keys}
+        self._keys = trusted((each for _, each in self._statements), keys)
         self._checkpoints: dict[int, list[tuple[str, Checkpoint]]] = {}
         self._days: dict[int, list[_Day]] = {}
         self._open_days: list[_Day] = []
@@ -43,12 +43,14 @@ class Attested:
         self.reach = max((at_least, "the end"), (purged.sequence, "the purge"))
         self.checkpoints = 0
         self.days = 0
+        self.key_changes = 0
         self.signed_to = 0
 
     @property
     def chain(self) -> str | None:
         """The chain of the first statement that holds."""
-        return next((each.chain for _, each in self._statements if self._problem(each) is None), None)
+        held = (each for _, each in self._statements if not isinstance(each, KeyChange) and self._problem(each) is None)
+        return next((each.chain for each in held), None)
 
     @property
     def signatures_checked(self) -> bool:
@@ -62,6 +64,8 @@ class Attested:
             problem = self._problem(statement)
             if problem is not None:
                 yield Finding(fault=Fault.SIGNATURE, where=where, what=problem)
+            elif isinstance(statement, KeyChange):
+                self.key_changes += 1
             elif statement.chain != chain:
                 what = f"{type(statement).__name__} of chain {statement.chain}, not of {chain}"
                 yield Finding(fault=Fault.OTHER_CHAIN, where=where, what=what)

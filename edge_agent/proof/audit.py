@@ -239,8 +239,12 @@ class Audit:
 
     # --- the end
 
-    def finish(self, *, purged: Place | None = None) -> list[Finding]:
-        """What can only be told when nothing more comes. `purged` is a place up to which was purged meanwhile."""
+    def finish(self, *, purged: Place | None = None, owed: Sequence[tuple[int, int]] = ()) -> list[Finding]:
+        """What can only be told when nothing more comes.
+
+        `purged` is a place up to which was purged meanwhile, `owed` what turned out to be owed besides.
+        """
+        self._owed = (*self._owed, *owed)
         found = list(self._finish(purged))
         self._found += len(found)
         return found

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from edge_agent.proof import statements
+from edge_agent.proof import lines, statements
 from edge_agent.proof.audit import Audit
 from edge_agent.proof.findings import Fault, Finding
+from edge_agent.proof.signing import PublicKey
 from edge_agent.proof.statements import AnyStatement
 
 
@@ -18,10 +19,19 @@ def statements_among(raw: Iterable[bytes], name: str = "line") -> Iterator[tuple
             yield f"{name} {number}", statement
 
 
+def keys_among(raw: Iterable[bytes]) -> Iterator[PublicKey]:
+    """The public keys among the lines of a file: what the file says of itself, which proves nothing alone."""
+    for line in raw:
+        if line.startswith(b'{"key":'):
+            item = lines.read(line.removesuffix(b"\n"))
+            if isinstance(item, PublicKey):
+                yield item
+
+
 def check_statements(raw: Iterable[bytes], name: str) -> Iterator[Finding]:
-    """What is no statement in a file that should hold nothing else."""
+    """What is neither a statement nor a key in a file that should hold nothing else."""
     for number, line in enumerate(raw, 1):
-        if not line.endswith(b"\n") or statements.parse(line[:-1]) is None:
+        if not line.endswith(b"\n") or isinstance(lines.read(line[:-1]), lines.Link | lines.Unreadable):
             yield Finding(fault=Fault.UNREADABLE, where=f"{name} {number}", what="not a signed statement")
 
 

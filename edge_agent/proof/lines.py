@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from edge_agent.proof import statements
+from edge_agent.proof.signing import NotAKey, PublicKey
 from edge_agent.proof.statements import HEX64, AnyStatement
 from edge_agent.records import canonical
 
@@ -18,6 +19,7 @@ MAX_LINE: Final = 1 << 20
 """Bytes; a batch of records on the wire is at most a quarter of it."""
 
 STUB_KEYS: Final = frozenset({"chain", "sequence", "prevhash", "hash"})
+_KEY_LINE_KEYS: Final = frozenset({"key", "public", "since"})
 _SEQUENCE: Final = re.compile(r"[0-9]{16}")
 
 
@@ -54,12 +56,33 @@ class Unreadable:
     reason: str
 
 
-def read(line: bytes) -> Link | AnyStatement | Unreadable:
+def read(line: bytes) -> Link | AnyStatement | PublicKey | Unreadable:
     """Take a line apart. Raises nothing."""
     event = canonical_object(line)
     if isinstance(event, Unreadable):
         return event
-    return link_of(event) or statements.of(event) or Unreadable("neither a record nor a stub nor a statement")
+    return (
+        link_of(event)
+        or statements.of(event)
+        or key_of(event)
+        or Unreadable("neither a record nor a stub nor a statement nor a key")
+    )
+
+
+def key_line(key: PublicKey, since: str) -> bytes:
+    """A public key as a line beside records and statements, so that they can be checked where nothing else is known."""
+    return canonical.dumps({"key": key.id, "public": str(key), "since": since})
+
+
+def key_of(event: Mapping[str, Any]) -> PublicKey | None:
+    """The key of such a line; None where it is none, or does not have the id that it says."""
+    if event.keys() != _KEY_LINE_KEYS or not all(isinstance(value, str) for value in event.values()):
+        return None
+    try:
+        key = PublicKey.parse(event["public"])
+    except NotAKey:
+        return None
+    return key if key.id == event["key"] else None
 
 
 def canonical_object(line: bytes) -> dict[str, Any] | Unreadable:

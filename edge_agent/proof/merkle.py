@@ -34,6 +34,20 @@ class Tree:
         self.size = 0
         self._peaks: list[bytes] = []
 
+    @classmethod
+    def resumed(cls, size: int, peaks: Sequence[bytes]) -> Tree:
+        """A tree as `peaks` left it. Raises ValueError where they are not those of a tree of this size."""
+        if size < 0 or len(peaks) != size.bit_count() or not _are_hashes(peaks):
+            raise ValueError(f"{len(peaks)} subtrees are not those of a tree of {size} leaves")
+        tree = cls()
+        tree.size, tree._peaks = size, list(peaks)
+        return tree
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of the full subtrees, from the largest."""
+        return tuple(self._peaks)
+
     def append(self, data: bytes) -> None:
         """Add a leaf."""
         self._peaks.append(leaf_hash(data))

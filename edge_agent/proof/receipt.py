@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from edge_agent.proof import lines, merkle, statements
+from edge_agent.proof.files import statements_among
 from edge_agent.proof.findings import Fault, Finding
 from edge_agent.proof.lines import Link, Unreadable
 from edge_agent.proof.signing import PublicKey
@@ -32,6 +33,8 @@ def prove(body: bytes, hashes: Sequence[str], root: DayRoot) -> bytes:
     event = orjson.loads(body)
     index = int(event["sequence"]) - root.first
     leaves = [bytes.fromhex(each) for each in hashes]
+    if len(leaves) < root.size:
+        raise ValueError(f"{root.size - len(leaves)} of the {root.size} records of {root.day} are not there any more")
     if len(leaves) != root.size or merkle.root(leaves).hex() != root.root:
         raise ValueError(f"the records of {root.day} are not those that were signed")
     if not 0 <= index < len(leaves) or hashes[index] != event["hash"]:
@@ -42,7 +45,7 @@ def prove(body: bytes, hashes: Sequence[str], root: DayRoot) -> bytes:
 
 def is_proof(line: bytes) -> bool:
     """Whether a line claims to be such a proof."""
-    return f'"proof":"{KIND}"'.encode() in line
+    return line.startswith(b'{"path":[') and f'"proof":"{KIND}"'.encode() in line
 
 
 def check(line: bytes, keys: Iterable[PublicKey] = (), *, where: str = "proof") -> list[Finding]:
@@ -52,6 +55,23 @@ def check(line: bytes, keys: Iterable[PublicKey] = (), *, where: str = "proof") 
         return [Finding(fault=Fault.UNREADABLE, where=where, what=parts)]
     link, path, root = parts
     return list(_check(link, path, root, {key.id: key for key in keys}, where))
+
+
+def check_file(raw: Sequence[bytes], keys: Iterable[PublicKey]) -> list[Finding]:
+    """What is wrong with a proof that stands in a file's first line, with changes of keys behind it."""
+    if not raw or not raw[0].endswith(b"\n"):
+        return [Finding(fault=Fault.UNREADABLE, where="line 1", what="the line is cut short: its end is missing")]
+    known = statements.trusted((each for _, each in statements_among(raw[1:])), keys)
+    return check(raw[0][:-1], known.values(), where="line 1")
+
+
+def facts(line: bytes) -> dict[str, Any]:
+    """What a proof is about, as far as it can be read."""
+    parts = _parts(line.removesuffix(b"\n"))
+    if isinstance(parts, str):
+        return {}
+    link, _, root = parts
+    return {"chain": link.chain, "day": root.day, "sequence": link.sequence, "hash": link.hash, "records": 1}
 
 
 def _parts(line: bytes) -> tuple[Link, list[bytes], DayRoot] | str:

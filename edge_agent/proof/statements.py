@@ -1,4 +1,4 @@
-"""What the box signs: checkpoints of the chain, the Merkle root of a day, and up to where it has purged.
+"""What the box signs: checkpoints of the chain, the Merkle root of a day, up to where it has purged, a new key.
 
 A statement travels and is kept as one line of canonical JSON; nothing else is taken for one, so that no byte of it
 can be changed unnoticed. The signature covers the canonical form without `sig`, behind the domain of its kind.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any, ClassVar, Final, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import orjson
 
 from edge_agent.proof.findings import Place
-from edge_agent.proof.signing import SIGNATURE_BYTES, PublicKey, Signer, from_base64
+from edge_agent.proof.signing import PUBLIC_BYTES, SIGNATURE_BYTES, PublicKey, Signer, from_base64
 from edge_agent.records import canonical
 
 HEX64: Final = re.compile(r"[0-9a-f]{64}")
@@ -105,7 +105,26 @@ class Purged(Statement):
         return Place(self.purged_to, self.hash)
 
 
-AnyStatement = Checkpoint | DayRoot | Purged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange(Statement):
+    """From `time` on the key `next` (base64 of its 32 bytes) signs in place of `key`, which signed this last.
+
+    Where the old key was lost, the new one signs it itself: that vouches for nothing, and whoever checks must know
+    both keys.
+    """
+
+    DOMAIN: ClassVar[bytes] = b"trace-edge-agent/key-change/v1"
+
+    next: str
+    reason: str
+
+    @property
+    def next_key(self) -> PublicKey:
+        """The new key."""
+        return PublicKey.parse(self.next)
+
+
+AnyStatement = Checkpoint | DayRoot | Purged | KeyChange
 
 
 def sign_checkpoint(signer: Signer, *, chain: str, place: Place, time: str) -> Checkpoint:
@@ -121,6 +140,27 @@ def sign_day_root(signer: Signer, *, chain: str, day: str, first: int, last: int
 def sign_purged(signer: Signer, *, chain: str, place: Place, time: str) -> Purged:
     """Attest that records up to a place were purged."""
     return Purged._signed(signer, chain=chain, purged_to=place.sequence, hash=place.hash, time=time)
+
+
+def sign_key_change(signer: Signer, *, chain: str, successor: PublicKey, reason: str, time: str) -> KeyChange:
+    """Hand over to another key."""
+    return KeyChange._signed(signer, chain=chain, next=str(successor), reason=reason, time=time)
+
+
+def trusted(statements: Iterable[AnyStatement], keys: Iterable[PublicKey]) -> dict[str, PublicKey]:
+    """These keys and those that they handed over to, by id."""
+    known = {key.id: key for key in keys}
+    changes = [each for each in statements if isinstance(each, KeyChange)]
+    while True:
+        left = []
+        for change in changes:
+            if change.key in known and change.signed_by(known[change.key]):
+                known[change.next_key.id] = change.next_key
+            else:
+                left.append(change)
+        if len(left) == len(changes):
+            return known
+        changes = left
 
 
 def parse(line: bytes) -> AnyStatement | None:
@@ -171,6 +211,11 @@ def _day_root_formed(facts: Mapping[str, Any]) -> bool:
     )
 
 
+def _key_change_formed(facts: Mapping[str, Any]) -> bool:
+    raw = from_base64(facts["next"]) if isinstance(facts["next"], str) else None
+    return raw is not None and len(raw) == PUBLIC_BYTES and isinstance(facts["reason"], str)
+
+
 def _names(kind: type[Statement]) -> frozenset[str]:
     return frozenset(field.name for field in fields(kind))
 
@@ -179,6 +224,7 @@ _FORMS: Final[tuple[tuple[type[AnyStatement], frozenset[str], Callable[[Mapping[
     (Checkpoint, _names(Checkpoint), _checkpoint_formed),
     (DayRoot, _names(DayRoot), _day_root_formed),
     (Purged, _names(Purged), _purged_formed),
+    (KeyChange, _names(KeyChange), _key_change_formed),
 )
 
 

@@ -4,10 +4,11 @@ A station is fed observations, commands and ticks by its one thread and answers 
 never touches a device, a database or a clock; time comes with what it is fed.
 """
 
-from edge_agent.station.base import BatchRules, Duty, Outcome, Refused, Settings, Station, View
+from edge_agent.station.base import BatchRules, Duty, Outcome, Refused, Settings, Station, View, Watching
 from edge_agent.station.books import Books
 from edge_agent.station.modes import MODES, make_station
 from edge_agent.station.numbers import Share
+from edge_agent.station.tags import TagRules
 
 __all__ = [
     "MODES",
@@ -19,6 +20,8 @@ __all__ = [
     "Settings",
     "Share",
     "Station",
+    "TagRules",
     "View",
+    "Watching",
     "make_station",
 ]

@@ -45,6 +45,7 @@ class IntakeStation:
             "import": self._set_import,
             "clear": self._start_again,
             "confirm": self._confirm,
+            "take": self._take_in,
             "review": self._review,
             "entry": self._enter,
             "tare": self._desk.set_tare,
@@ -160,6 +161,15 @@ class IntakeStation:
         draft = self._desk.draft(Intake, command.at, command, **fields)
         self._forget()
         return self._desk.taken(quantity, draft)
+
+    def _take_in(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """A whole intake in one, for a program: as `confirm`, and what is filled in at the door stays as it is."""
+        door = (self._form, self._vouchers, self._import, self._not_understood)
+        self._forget()
+        try:
+            return self._confirm(command, arguments)
+        finally:
+            self._form, self._vouchers, self._import, self._not_understood = door
 
     def _review(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The market's decision on an intake: `intake` (its id), `batch`, `decision`, `reason`."""

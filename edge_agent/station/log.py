@@ -1,12 +1,11 @@
-"""Mode `log`: every weigh cycle is a weighing, every scan a scan, every tag read a tag record."""
+"""Mode `log`: every weigh cycle is a weighing, every scan a scan, every episode of a tag in view a tag record."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_agent.clock import rfc3339
 from edge_agent.model import Command, Instant, Observation, Scan, TagRead
-from edge_agent.records.bodies import ScanBody, TagBody, Weighing
+from edge_agent.records.bodies import ScanBody, Weighing
 from edge_agent.records.envelope import Draft
 from edge_agent.station.base import (
     Outcome,
@@ -20,7 +19,9 @@ from edge_agent.station.base import (
     weighed_fields,
     weight_view,
 )
-from edge_agent.station.codes_seen import tag_fields, understand
+from edge_agent.station.codes_seen import understand
+from edge_agent.station.tag_records import episode_drafts
+from edge_agent.station.tags import TagsInView
 from edge_agent.station.weigh_cycle import Load
 
 
@@ -30,24 +31,43 @@ class LogStation:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._platters = Platters(settings)
+        self._tags = TagsInView(settings.tags)
         self._last_scan: str | None = None
 
     @property
     def view(self) -> View:
         """How the station stands."""
-        return weight_view(self._settings, self._platters.in_use, last_scan=self._last_scan)
+        return weight_view(
+            self._settings,
+            self._platters.in_use,
+            last_scan=self._last_scan,
+            tags_in_view=self._tags.present,
+            tag_reads=self._tags.reads,
+        )
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
-        """Take what a device said; a load that became stable, a scan and a tag are recorded at once."""
+        """Take what a device said; a load that became stable and a scan are recorded at once, a tag when it is gone."""
+        return [*self.tick(observation.at), *self._observe(observation)]
+
+    def _observe(self, observation: Observation) -> Sequence[Draft]:
         match observation.event:
             case Scan() as scan:
                 return [self._scan(scan, observation)]
             case TagRead() as tag:
-                return [self._tag(tag, observation)]
+                events = self._tags.see(tag, observation.device, observation.driver, observation.at)
+                return episode_drafts(self._settings, events, observation.at)
             case _:
                 platter = self._platters.observe(observation)
                 load = platter.cycle.take() if platter is not None else None
                 return [] if platter is None or load is None else [self._weighing(platter, load, observation.at)]
+
+    def tick(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.tick`."""
+        return episode_drafts(self._settings, self._tags.tick(at), at)
+
+    def close(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.close`."""
+        return episode_drafts(self._settings, self._tags.close(), at)
 
     def command(self, command: Command) -> Outcome:
         """`capture`: record a load that was on the platter when watching began."""
@@ -73,22 +93,5 @@ class LogStation:
             device=observation.device,
             driver=observation.driver,
             **seen.fields(),
-        )
-        return to_draft(self._settings, observation.at, body)
-
-    def _tag(self, tag: TagRead, observation: Observation) -> Draft:
-        moment = rfc3339(observation.at.wall_ms, self._settings.zone)
-        body = TagBody(
-            **common(self._settings, observation.at),
-            device=observation.device,
-            driver=observation.driver,
-            tag_id=tag.tag_id,
-            kind=tag.kind,
-            antenna=tag.antenna,
-            first=moment,
-            last=moment,
-            rssi_dbm=tag.rssi_dbm,
-            raw=tag.raw.hex(),
-            **tag_fields(tag),
         )
         return to_draft(self._settings, observation.at, body)

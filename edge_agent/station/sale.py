@@ -155,7 +155,7 @@ class SaleStation:
             self._goods = Goods(
                 code=goods.code,
                 name=goods.name,
-                price_per=item.price_per if item else "kg",
+                price_per=item.price_per if item else self._settings.price_per,
                 lot=goods.lot,
                 serial=goods.serial,
                 expiry=goods.expiry,
@@ -188,7 +188,7 @@ class SaleStation:
         told = arguments.some(("code", "price_per"))
         code = told.get("code")
         item = self._books.catalogue.find(code) if isinstance(code, str) else None
-        per = told.get("price_per", item.price_per if item else "kg")
+        per = told.get("price_per", item.price_per if item else self._settings.price_per)
         if not isinstance(code, str) or per not in ("kg", "500g", "each"):
             raise NotDone("bad-goods")
         try:

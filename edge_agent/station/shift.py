@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from edge_agent.model import Command, Observation
+from edge_agent.model import Command, Instant, Observation
 from edge_agent.records.bodies import Shift
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import Draft
 from edge_agent.station.arguments import Arguments, NotDone
-from edge_agent.station.base import Outcome, Refused, Settings, Station, View, common, to_draft
+from edge_agent.station.base import Outcome, Refused, Settings, Station, View, Watching, common, to_draft
 from edge_agent.station.till import MOST_AMOUNT
 
 
@@ -34,6 +34,14 @@ class Staffed:
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """See `Station.observe`."""
         return self._station.observe(observation)
+
+    def tick(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.tick`; nothing where time means nothing to the station."""
+        return self._station.tick(at) if isinstance(self._station, Watching) else ()
+
+    def close(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.close`."""
+        return self._station.close(at) if isinstance(self._station, Watching) else ()
 
     def command(self, command: Command) -> Outcome:
         """Shifts are handled here, everything else by the station."""

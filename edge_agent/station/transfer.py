@@ -1,9 +1,10 @@
 """Mode `transfer`: goods go out to another place or come in from one, at a dock or a gate.
 
-Papers and places are told once and hold for every line until `clear`. Tags and codes that are seen belong to the next
-line. A line is weighed at once (`confirm`), or a vehicle is weighed twice (`pass`): loaded and empty, in whichever
-order it comes. Its first weighing is kept as a passage of the gate, so that it outlives a restart; the second makes
-the transfer, whose net mass is the difference.
+Papers and places are told once and hold for every line until `clear`. Tags that come into view and codes that are
+scanned belong to the next line; a tag that only stays in view does not belong to the line after it. Each episode of a
+tag in view is a record too. A line is weighed at once (`confirm`), or a vehicle is weighed twice (`pass`): loaded and
+empty, in whichever order it comes. Its first weighing is kept as a passage of the gate, so that it outlives a restart;
+the second makes the transfer, whose net mass is the difference.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from edge_agent.model import Command, Observation, Scan, TagRead
+from edge_agent.model import Command, Instant, Observation, Scan, TagRead
 from edge_agent.records.bodies import Entry, Transfer, Weighing
 from edge_agent.records.envelope import Draft
 from edge_agent.station.arguments import Arguments, NotDone
@@ -19,6 +20,8 @@ from edge_agent.station.base import Outcome, Settings, View, weight_view
 from edge_agent.station.books import Books, Passing
 from edge_agent.station.codes_seen import Seen, goods_of, understand
 from edge_agent.station.desk import Action, Desk, Quantity, carry_out
+from edge_agent.station.tag_records import episode_drafts
+from edge_agent.station.tags import Present, TagsInView
 
 _PAPERS: Final = (
     *("direction", "document_no", "order_no", "from_party", "to_party", "from_place", "to_place", "carrier"),
@@ -47,6 +50,7 @@ class TransferStation:
             "environment": self._desk.sense,
         }
         self._papers: dict[str, Any] = {}
+        self._in_view = TagsInView(settings.tags)
         self._next_line()
 
     def _next_line(self) -> None:
@@ -66,6 +70,8 @@ class TransferStation:
             goods=dict(self._goods),
             tags=len(self._tags),
             tags_lost=self._tags_lost,
+            tags_in_view=self._in_view.present,
+            tag_reads=self._in_view.reads,
             first_passing=None if first is None else {"indication": first.indication, "unit": first.unit},
             **self._desk.view,
         )
@@ -76,10 +82,25 @@ class TransferStation:
             case Scan() as scan:
                 self._scan(understand(scan, self._settings.role, self._settings.codes))
             case TagRead() as tag:
-                self._note(tag.tag_id)
+                return self._tag(tag, observation)
             case _:
                 self._desk.platters.observe(observation)
-        return ()
+        return self.tick(observation.at)
+
+    def tick(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.tick`."""
+        return episode_drafts(self._settings, self._in_view.tick(at), at)
+
+    def close(self, at: Instant) -> Sequence[Draft]:
+        """See `Watching.close`."""
+        return episode_drafts(self._settings, self._in_view.close(), at)
+
+    def _tag(self, tag: TagRead, observation: Observation) -> Sequence[Draft]:
+        events = self._in_view.see(tag, observation.device, observation.driver, observation.at)
+        for event in events:
+            if isinstance(event, Present):
+                self._note(event.tag_id)
+        return episode_drafts(self._settings, events, observation.at)
 
     def _scan(self, seen: Seen) -> None:
         text, goods = seen.text.strip(), goods_of(seen, self._books.catalogue)

@@ -22,6 +22,14 @@ class StoreUnusable(StoreError):
     """
 
 
+class KeyUnusable(StoreError):
+    """The signing key is gone, is none, or is not the one that the store was signed by. Exit code 78."""
+
+
+class KeyForbidden(KeyUnusable):
+    """The signing key may not be read. Exit code 77."""
+
+
 class Damaged(StoreError):
     """The file is not as a store leaves it. Never leaves `Store.open`: the file is set aside."""
 

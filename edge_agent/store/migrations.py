@@ -5,6 +5,8 @@
 - `outbox` holds the watermark up to which a target has accepted everything; `outbox_ranges` what it accepted above
   that; `quarantine` what it refused.
 - `salvaged` holds records of earlier chains that were read back from a damaged file and are not delivered yet.
+- `statements` holds what was signed about the chain, `sequence` being the last one that it is about; `signing_keys`
+  the public keys that signed, the newest last.
 - `catalogue` holds the imported versions of goods, parties and prices, each as a whole.
 - `meta` is the store's own; `notes` are facts that other parts remember.
 """
@@ -43,4 +45,16 @@ def _catalogue(db: Database) -> None:
         "CREATE TABLE catalogue (kind TEXT NOT NULL, version INTEGER NOT NULL, time_ms INTEGER NOT NULL,"
         " source TEXT NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL,"
         " PRIMARY KEY (kind, version)) STRICT"
+    )
+
+
+@migrations(name="0003_proof")
+def _proof(db: Database) -> None:
+    db.execute(
+        "CREATE TABLE statements (kind TEXT NOT NULL, sequence INTEGER NOT NULL, time TEXT NOT NULL,"
+        " body BLOB NOT NULL, PRIMARY KEY (kind, sequence, time)) STRICT, WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE signing_keys (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, public TEXT NOT NULL,"
+        " since TEXT NOT NULL) STRICT"
     )

@@ -17,7 +17,8 @@ from edge_agent.records.envelope import GENESIS_HASH
 from edge_agent.store import schema
 from edge_agent.store.catalogues import CatalogueVersion
 from edge_agent.store.errors import Damaged, StoreClosed, StoreUnusable
-from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged
+from edge_agent.store.ranges import Ranges
+from edge_agent.store.values import Counts, Head, Refused, Row, Salvaged, SigningKey
 
 _NEAR: Final = 12_000  # ids are drawn before the queue, so they lie at most a queue and a group out of order
 _STEP: Final = 5_000  # sequences looked through at a time where all that is found is handed on
@@ -142,6 +143,50 @@ class Reader:
         row = self._one("SELECT value FROM meta WHERE key = 'anchor'")
         return anchor_of(row)
 
+    def statements(self) -> list[bytes]:
+        """What was signed, in the order of the chain."""
+        return [row[0] for row in self._all("SELECT body FROM statements ORDER BY sequence, kind, time")]
+
+    def key_changes(self) -> list[bytes]:
+        """The signed changes of keys, oldest first."""
+        return [row[0] for row in self._all("SELECT body FROM statements WHERE kind = 'key' ORDER BY time")]
+
+    def signing_keys(self) -> list[SigningKey]:
+        """The public keys that signed, the present one last; as text, for they may be anything in a damaged file."""
+        return list(map(SigningKey._make, self._all("SELECT id, public, since FROM signing_keys ORDER BY number")))
+
+    def signing_blocked(self) -> str | None:
+        """Why nothing is signed; None while all is well."""
+        row = self._one("SELECT value FROM meta WHERE key = 'signing_blocked'")
+        return None if row is None else str(row[0])
+
+    def reached(self) -> int:
+        """The highest sequence that some target has given its word on: the chain is at least that long."""
+        query = (
+            "SELECT max(coalesce((SELECT max(watermark) FROM outbox), 0),"
+            " coalesce((SELECT max(last) FROM outbox_ranges), 0), coalesce((SELECT max(sequence) FROM quarantine), 0))"
+        )
+        return int(self._one(query)[0])
+
+    def undelivered(self, last: int) -> list[tuple[int, int]]:
+        """The sequences up to `last` that some target has not accepted, as far as it is on disk, as ranges."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                marks = connection.execute("SELECT target, watermark FROM outbox").fetchall()
+                above = connection.execute("SELECT target, first, last FROM outbox_ranges").fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+        missing = Ranges()
+        for target, watermark in marks:
+            accepted = Ranges([(1, watermark)] if watermark else [])
+            for name, first, end in above:
+                if name == target:
+                    accepted.add(first, end)
+            for gap in accepted.gaps(1, last):
+                missing.add(*gap)
+        return list(missing)
+
     def note(self, key: str) -> str | None:
         """A remembered fact; None where there is none."""
         row = self._one("SELECT value FROM notes WHERE key = ?", key)
@@ -176,6 +221,24 @@ class Reader:
                 connection.execute("ROLLBACK")
         delivered = (row[0] if row else 0) + above[0]
         return Counts(kept=kept, delivered=delivered, rejected=refused[0], pending=kept - delivered - refused[0])
+
+    def pending(self, target: str) -> Ranges:
+        """The records without a final verdict, as far as it is on disk: a second behind, so some may have one."""
+        with self._connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                head = head_of(connection.execute(LAST_ROW).fetchone()).sequence
+                row = connection.execute("SELECT watermark FROM outbox WHERE target = ?", (target,)).fetchone()
+                settled = Ranges([(1, row[0])] if row and row[0] else [])
+                for query in (
+                    "SELECT first, last FROM outbox_ranges WHERE target = ?",
+                    "SELECT sequence, sequence FROM quarantine WHERE target = ?",
+                ):
+                    for first, last in connection.execute(query, (target,)):
+                        settled.add(first, last)
+            finally:
+                connection.execute("ROLLBACK")
+        return Ranges(settled.gaps(1, head))
 
     def quarantine(self, target: str, *, first: int = 1, last: int = 2**63 - 1, limit: int) -> list[Refused]:
         """Refused records from `first` to `last` in order, at most `limit`, as far as they are on disk."""

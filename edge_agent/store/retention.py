@@ -74,7 +74,8 @@ class Retention:
     """Decides what goes. A chore of the committer, and its word on room.
 
     `anchor` is the place from which the chain can be verified: every record after it is there; of those up to it
-    only the ones that were not delivered when the purge passed.
+    only the ones that were not delivered when the purge passed. Nothing goes that `passed` does not reach: it counts
+    for no day yet. `purged` is told the new anchor, within the transaction.
     """
 
     def __init__(
@@ -86,11 +87,15 @@ class Retention:
         outboxes: Callable[[], Sequence[Outbox]],
         head: Callable[[], int],
         anchor: Head,
+        passed: Callable[[], int],
+        purged: Callable[[sqlite3.Connection, Head], None],
     ) -> None:
         self._path = path
         self._limits = limits
         self._outboxes = outboxes
         self._head = head
+        self._passed = passed
+        self._sign = purged
         self._reserve = Reserve(path, limits.reserve_bytes)
         self._reserve.take(_NEARLY_NOTHING)
         self.anchor = anchor
@@ -207,9 +212,10 @@ class Retention:
     def _purge_next(self, connection: sqlite3.Connection, older_than: int | None) -> None:
         """The next delivered records after the anchor; the anchor moves past them."""
         first = self._next_delivered(self.anchor.sequence + 1)
-        if first is None or first >= self._head():
+        end = min(self._head() - 1, self._passed())
+        if first is None or first > end:
             return  # the last record always stays: the head of the chain is read from it
-        last = min(first + STEP - 1, self._head() - 1)
+        last = min(first + STEP - 1, end)
         query = "SELECT body FROM records WHERE sequence BETWEEN ? AND ? ORDER BY sequence"
         bodies = [body for (body,) in connection.execute(query, (first, last))]
         if older_than is not None and max(map(_wall_ms, bodies)) >= older_than:
@@ -228,6 +234,7 @@ class Retention:
             "INSERT OR REPLACE INTO meta (key, value) VALUES ('anchor', ?)",
             (f"{self._next_anchor.sequence} {self._next_anchor.hash}",),
         )
+        self._sign(connection, self._next_anchor)
 
     def _next_delivered(self, first: int) -> int | None:
         """The lowest sequence from `first` on that every target has accepted."""

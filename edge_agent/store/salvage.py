@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from edge_agent.store import damage, schema
+from edge_agent.store import damage, schema, succession
 from edge_agent.store.ranges import Ranges
 from edge_agent.store.reading import LAST_ROW
 from edge_agent.store.values import MIB, Salvaged
@@ -38,12 +38,16 @@ def salvage(path: Path) -> Iterator[Salvaged | None]:
     """Every record that can still be read from a database file and its log, once each, in no order.
 
     Yields None now and then where nothing was found for a while, so that the caller can pause. Records that the old
-    outbox still shows as delivered are left out: the file itself keeps them.
+    outbox still shows as delivered are left out: the file itself keeps them. So are those of a superseded chain that
+    were kept again on the next one.
     """
     seen: dict[str, Ranges] = {}
     chain, delivered = _delivered(path)
+    superseded = succession.marked(path)
     for found in _every(path):
         if found is not None:
+            if superseded is not None and superseded.is_later(orjson.loads(found.body)):
+                continue  # kept again on the chain that took this one's place
             known = seen.setdefault(found.chain, Ranges())
             if not known.add(found.sequence, found.sequence):
                 continue

@@ -1,4 +1,4 @@
-"""Records of earlier chains that wait for delivery, filled from set-aside files in quiet moments."""
+"""Records of other chains that wait for delivery: of files that were set aside, read in quiet moments, and brought."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from edge_agent.model import Refusal
+from edge_agent.store.errors import CommitFailed
 from edge_agent.store.ranges import Ranges
 from edge_agent.store.reading import Reader
 from edge_agent.store.salvage import salvage
@@ -49,8 +50,17 @@ class _Verdicts:
         return self
 
 
+class _Brought:
+    """Records that somebody waits to see kept; `new` says how many were not there before."""
+
+    def __init__(self, rows: Sequence[Salvaged]) -> None:
+        self.rows = rows
+        self.new = 0
+        self.kept = threading.Event()
+
+
 class SalvagedRecords:
-    """The part of earlier chains that could be read back and has no verdict yet. Thread-safe.
+    """The part of earlier chains that could be read back, and what a courier brought, without a verdict. Thread-safe.
 
     What is accepted leaves the table (the set-aside file keeps it); what is refused stays with the reason and is not
     sent again. A chore of the committer. `left` is how many of them the table holds now.
@@ -63,6 +73,8 @@ class SalvagedRecords:
         self._step: list[Salvaged] = []
         self._ended: Path | None = None
         self._lock = threading.Lock()
+        self._brought: list[_Brought] = []
+        self._bringing: list[_Brought] = []
         self._verdicts = _Verdicts()
         self._writing = _Verdicts()
         self._left = self._left_after = left
@@ -101,6 +113,21 @@ class SalvagedRecords:
                 settled += 1
         return settled
 
+    def bring_in(self, rows: Sequence[Salvaged], timeout: float) -> int:
+        """Keep records of other chains until they are delivered; returns after COMMIT how many were new.
+
+        Raises `CommitFailed` where they were not kept within `timeout` seconds; they may be brought again.
+        """
+        brought = _Brought(rows)
+        with self._lock:
+            self._brought.append(brought)
+        if brought.kept.wait(timeout):
+            return brought.new
+        with self._lock:
+            if brought in self._brought:
+                self._brought.remove(brought)
+        raise CommitFailed(f"{len(rows)} records were not kept within {timeout:g} s; see the store's state")
+
     # --- the committer's thread
 
     def urgent(self) -> bool:
@@ -109,18 +136,22 @@ class SalvagedRecords:
 
     def waiting(self) -> bool:
         """Whether a file is still to be read, or a verdict to be written."""
-        return bool(self._files or self._verdicts)
+        return bool(self._files or self._verdicts or self._brought)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write verdicts, and the next records found: a bounded number."""
         with self._lock:
             verdicts, self._verdicts = self._verdicts, _Verdicts()
             self._writing = verdicts
+            self._bringing, self._brought = self._brought, []
         if self._files and not self._step and self._ended is None:
             self._read_on(self._files[0])
         refused = [(reason, chain, sequence) for (chain, sequence), reason in verdicts.refused.items()]
         accepted = [(chain, first, last) for chain, ranges in verdicts.accepted.items() for first, last in ranges]
         self._left_after = self._left + _changed(connection, _INSERT, self._step)
+        for brought in self._bringing:
+            brought.new = _changed(connection, _INSERT, brought.rows)
+            self._left_after += brought.new
         self._left_after -= _changed(connection, _REFUSE, refused) + _changed(connection, _DELETE_WAITING, accepted)
         _changed(connection, _DELETE, accepted)  # also what was refused once and is accepted after all
         if self._left_after != self._left:
@@ -146,7 +177,10 @@ class SalvagedRecords:
         """This step is safe."""
         with self._lock:
             self._writing = _Verdicts()
+            kept, self._bringing = self._bringing, []
         self._left = self._left_after
+        for brought in kept:
+            brought.kept.set()
         self._step = []
         if self._ended is not None:
             _log.warning("store.salvage_ended", file=str(self._ended))
@@ -158,6 +192,8 @@ class SalvagedRecords:
         with self._lock:
             self._verdicts = self._writing.put_before(self._verdicts)
             self._writing = _Verdicts()
+            self._brought = self._bringing + self._brought
+            self._bringing = []
 
 
 def _changed(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:

@@ -17,7 +17,7 @@ _FULL: Final = 2
 OURS: Final = frozenset(
     {
         *("_sqlite_migrations", "records", "outbox", "outbox_ranges", "quarantine", "salvaged", "meta", "notes"),
-        "catalogue",
+        *("catalogue", "statements", "signing_keys"),
     }
 )
 """A file with one of these tables is a store; one with other tables only is not."""

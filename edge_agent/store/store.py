@@ -10,12 +10,16 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from edge_agent import clock
 from edge_agent.model import Instant
+from edge_agent.proof import AnyStatement
 from edge_agent.records import ids
 from edge_agent.records.bodies import Chain, clock_facts
 from edge_agent.records.envelope import CHAIN_TYPE, Draft, draft
-from edge_agent.store import damage, proof, schema
+from edge_agent.store import damage, proof, schema, succession
+from edge_agent.store.attestor import Attestor, DayRoots
 from edge_agent.store.catalogues import Catalogues, CatalogueVersion
 from edge_agent.store.committer import Committer, Listener
 from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
@@ -26,6 +30,7 @@ from edge_agent.store.reading import LAST_ROW, SALVAGED_LEFT, Reader, head_of
 from edge_agent.store.retention import Reserve, Retention, load_anchor
 from edge_agent.store.salvage import last_known
 from edge_agent.store.salvaged import SalvagedRecords, done_key
+from edge_agent.store.succession import RESUMED, Resumed, Superseded
 from edge_agent.store.tickets import Ticket
 from edge_agent.store.values import Head, Kept, Limits, Row
 
@@ -54,6 +59,7 @@ class Store:
         lock: Lock,
         limits: Limits,
         pulse: Callable[[], None],
+        zone: tzinfo,
     ) -> None:
         self.path = path
         self._lock_file = lock
@@ -68,6 +74,15 @@ class Store:
             target: Outbox.load(connection, target, reader=self._reader, head=self._head_sequence)
             for (target,) in connection.execute("SELECT target FROM outbox ORDER BY target").fetchall()
         }
+        self.attestor = Attestor(path=path, connection=connection, zone=zone, head=self._head_place)
+        self._days = DayRoots(
+            connection=connection,
+            attestor=self.attestor,
+            head=self._head_place,
+            anchor=load_anchor(connection),
+            reached=head.sequence,
+            hurry=lambda: self._retention.urgent(),
+        )
         self._retention = Retention(
             path=path,
             limits=limits,
@@ -75,6 +90,8 @@ class Store:
             outboxes=self._all_outboxes,
             head=self._head_sequence,
             anchor=load_anchor(connection),
+            passed=lambda: self._days.passed,
+            purged=self.attestor.purged,
         )
         done = {key for (key,) in connection.execute("SELECT key FROM meta WHERE value = 'done'")}
         self.salvaged = SalvagedRecords(
@@ -90,10 +107,11 @@ class Store:
             head=head,
             limits=limits,
             space=self._retention,
-            riders=[self._notes, self._catalogues, *self._outboxes.values()],
-            chores=[self._retention, self.salvaged],
+            riders=[self._notes, self._catalogues, self.attestor, *self._outboxes.values()],
+            chores=[self._days, self._retention, self.salvaged],
             pulse=pulse,
         )
+        self.attestor.begin(connection, self._committer.chain, self._retention.anchor)
         self.outbox(PLATFORM)
 
     @classmethod
@@ -133,7 +151,15 @@ class Store:
                 with ExitStack() as undo_connection:
                     connection = _connect(path, limits)
                     undo_connection.callback(connection.close)
-                    store = cls(path=path, source=source, connection=connection, lock=lock, limits=limits, pulse=pulse)
+                    store = cls(
+                        path=path,
+                        source=source,
+                        connection=connection,
+                        lock=lock,
+                        limits=limits,
+                        pulse=pulse,
+                        zone=zone,
+                    )
                     undo_connection.pop_all()
                     return store
 
@@ -146,17 +172,37 @@ class Store:
 
     def _begin(self, source: str, zone: tzinfo) -> None:
         self._committer.start()
-        if self.head.sequence:
-            return
+        old = succession.newest_marked(self.path)
+        if not self.head.sequence:
+            self._begin_chain(source, zone, old[1] if old else None)
+        if old is not None:
+            resumed = Resumed.loads(self._notes.get(RESUMED))
+            if resumed is None or resumed.chain != self.chain:
+                self._resume(*old)
+
+    def _begin_chain(self, source: str, zone: tzinfo, old: Superseded | None) -> None:
         at = clock.now()
         first = draft(
-            type=CHAIN_TYPE, subject=source.rpartition("/")[2], at=at, zone=zone, data=_chain_data(self.path, at)
+            type=CHAIN_TYPE, subject=source.rpartition("/")[2], at=at, zone=zone, data=_chain_data(self.path, at, old)
         )
         try:
             self.keep(first, timeout=_FIRST_COMMIT)
         except (StoreError, TimeoutError) as problem:
             self.stop(_FIRST_COMMIT)
             raise StoreUnusable(f"{self.path}: the first record could not be kept: {problem}") from problem
+
+    def _resume(self, aside: Path, found: Superseded) -> None:
+        """Keep again what was kept before the old chain was found to be superseded; a crash in between ends nothing."""
+        done = self.head.sequence - 1
+        ticket = None
+        for number, each in enumerate(succession.kept_since(aside, found)):
+            if number >= done:
+                ticket = self.submit(each, timeout=_FIRST_COMMIT)
+        if ticket is not None:
+            ticket.wait(_FIRST_COMMIT)
+        chain, sequence, _ = last_known(aside) or (found.chain, 0, "")
+        resumed = Resumed(chain=self.chain, sequence=self.head.sequence, old_chain=chain, old_sequence=sequence)
+        self.set_note(RESUMED, resumed.dumps())
 
     # --- records
 
@@ -196,6 +242,11 @@ class Store:
         """Have `listener` called with what each commit kept, after it, on the committer's thread: it must not block."""
         self._committer.listen(listener)
 
+    @property
+    def reader(self) -> Reader:
+        """Reading beside the committer; closed by `stop`."""
+        return self._reader
+
     def read(self, first: int, *, last: int | None = None, limit: int, max_bytes: int | None = None) -> list[Row]:
         """Kept records in order; see `Reader.read`."""
         return self._reader.read(first, last=last, limit=limit, max_bytes=max_bytes)
@@ -215,6 +266,43 @@ class Store:
     def newest(self, before: int, limit: int) -> list[Row]:
         """The newest records before a sequence, newest first."""
         return self._reader.newest(before, limit)
+
+    # --- what is signed
+
+    def checkpoint(self) -> bytes | None:
+        """The signed head of the chain as it is published; None while signing is blocked."""
+        return self.attestor.checkpoint()
+
+    def key_changes(self) -> list[bytes]:
+        """The signed changes of keys, oldest first."""
+        return self._reader.key_changes()
+
+    def signed_by_us(self, statement: AnyStatement) -> bool:
+        """Whether one of the keys of this store signed it."""
+        return self.attestor.knows(statement)
+
+    @property
+    def head_sequence(self) -> int:
+        """The last committed record's sequence."""
+        return self.head.sequence
+
+    def place_at(self, sequence: int) -> str | None:
+        """The hash of a record; None where it is not there."""
+        rows = self.read(sequence, last=sequence, limit=1)
+        return None if not rows else str(orjson.loads(rows[0].body)["hash"])
+
+    def predecessor(self) -> str | None:
+        """The chain that this one says it follows; None where it says none, or its first record was purged."""
+        rows = self.read(1, last=1, limit=1)
+        name = orjson.loads(rows[0].body)["data"].get("old_chain") if rows else None
+        return name if isinstance(name, str) else None
+
+    def supersede(self, found: Superseded) -> None:
+        """Others hold more of this chain than this file: sign nothing more, and begin a new chain at the next opening.
+
+        Durable with the next commit, within a second, or with `stop`.
+        """
+        self.attestor.block(found.reason, **{succession.SUPERSEDED: found.dumps()})
 
     # --- what else is remembered
 
@@ -258,6 +346,9 @@ class Store:
         self._committer.close()
         self._lock_file.release()
 
+    def _head_place(self) -> Head:
+        return self._committer.head
+
     def _head_sequence(self) -> int:
         return self._committer.head.sequence
 
@@ -268,7 +359,8 @@ class Store:
 
 def _load_or_set_aside(path: Path, limits: Limits, load: Callable[[], Store]) -> Store:
     """What `load` makes of the file; a damaged file is set aside first, and then `load` finds none."""
-    reason = damage.examine(path, limits.busy_timeout)
+    superseded = succession.marked(path)
+    reason = damage.examine(path, limits.busy_timeout) if superseded is None else superseded.reason
     try:
         if reason is None:
             try:
@@ -306,10 +398,19 @@ def _connect(path: Path, limits: Limits) -> sqlite3.Connection:
 def _ready(connection: sqlite3.Connection, path: Path, limits: Limits) -> None:
     schema.migrate(connection, path)
     proof.prove(connection, path, limits.busy_timeout)
+    succession.carry_over(connection, path)
 
 
-def _chain_data(path: Path, at: Instant) -> dict[str, Any]:
+def _chain_data(path: Path, at: Instant, old: Superseded | None) -> dict[str, Any]:
     """The body of a chain's first record; it names the chain before where a file had to be set aside."""
+    if old is not None and old.hash is not None:
+        return Chain(
+            clock=clock_facts(at),
+            reason=old.reason,
+            old_chain=old.chain,
+            old_sequence=old.sequence,
+            old_hash=old.hash,
+        ).to_data()
     asides = damage.aside_files(path)
     if not asides:
         return Chain(clock=clock_facts(at)).to_data()

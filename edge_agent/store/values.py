@@ -33,6 +33,14 @@ class Kept(NamedTuple):
     chain: str
 
 
+class SigningKey(NamedTuple):
+    """A public key that signed this store's statements, and since when."""
+
+    id: str
+    public: str
+    since: str
+
+
 class Salvaged(NamedTuple):
     """A record that was read back from a database that had to be set aside."""
 

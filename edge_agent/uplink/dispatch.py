@@ -219,6 +219,10 @@ class Dispatch:
             return self._salvaged(now) or first
         return first
 
+    def quiet(self, now: float) -> bool:
+        """Whether no record waits to be published or for its PUBACK, once `next` was asked and said None."""
+        return self._may_publish() and not self._slots and now >= self._pause_until and not self._gathers(now)
+
     def deadline(self, now: float) -> float:
         """When time alone may change the answer of `next`, once that was asked and said None."""
         if not self._may_publish():

@@ -82,6 +82,19 @@ class Salvaged(Protocol):
         """Take a verdict: in memory at once, durable within a second. How many records it settled."""
 
 
+class Attachments(Protocol):
+    """Files that records name, and what the platform has of them."""
+
+    def waiting(self) -> Iterable[tuple[str, int]]:
+        """Hash and size of those that the platform has not confirmed, oldest first."""
+
+    def read(self, name: str, offset: int, length: int) -> bytes | None:
+        """Bytes of one; None where it cannot be read."""
+
+    def delivered(self, name: str) -> None: ...
+    def refused(self, name: str) -> None: ...
+
+
 class Store(Protocol):
     """Kept records, in order."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,22 +13,32 @@ from typing import Any, Final
 import structlog
 
 from edge_agent import clock
+from edge_agent.attachments import sniff
 from edge_agent.model import Refusal, Verdict
 from edge_agent.retry import Backoff
 from edge_agent.uplink import wire
+from edge_agent.uplink.attachment_lane import AttachmentLane
 from edge_agent.uplink.dispatch import FAILURE, Dispatch
+from edge_agent.uplink.forwarding import FORWARDED, sources_in, topic_of
 from edge_agent.uplink.loads import Lane, Load
 from edge_agent.uplink.mqtt import Acknowledged, Arrived, Closed, Connected, Connection, Event, Subscribed, Will
-from edge_agent.uplink.ports import Range, SalvagedRow, Store
+from edge_agent.uplink.ports import Attachments, Range, SalvagedRow, Store
 from edge_agent.uplink.settings import Identity, LinkSettings
 from edge_agent.uplink.shipments import joined
 from edge_agent.uplink.versions import MqttVersion, Versions
 from edge_agent.uplink.waker import Waker
+from edge_agent.uplink.witness import EVERY, Witness
 
 SENT_SHOWN: Final = 500
 """So many of the newest records are told apart as sent or not: those that a page shows."""
 _TURN: Final = 1.0
 """Seconds: the relay's loop turns at least this often, and says so to the watchdog."""
+_HEARING: Final = 0.2
+"""Seconds that a new connection listens, before it publishes records, for the retained checkpoint and old verdicts."""
+_HEARD: Final = 0.05
+"""The same once the checkpoint has come: verdicts that wait come with it."""
+_TOLD_BY: Final = 1_024
+"""Bytes of an attachment that tell what it is."""
 _MARGIN: Final = 1_024
 """Bytes of a packet that are not payload: topic, identifier, properties."""
 
@@ -76,7 +87,8 @@ class Relay:
 
     `info` yields the facts of the retained `info` message; `pulse` is called whenever the loop turns, at least
     every `_TURN` seconds unless something holds it up; `told` is called when records were sent or settled, or the link
-    changed. `start` brings a thread that begins again after a fault.
+    changed. `witness` makes the checkpoints and reads the retained one; without it there are none. `start` brings a
+    thread that begins again after a fault.
     """
 
     def __init__(
@@ -85,16 +97,21 @@ class Relay:
         settings: LinkSettings,
         identity: Identity,
         *,
+        attachments: Attachments | None = None,
         info: Callable[[], Mapping[str, Any]] = _no_facts,
         pulse: Callable[[], None] = _nothing,
+        witness: Witness | None = None,
         told: Callable[[], None] = _nothing,
     ) -> None:
         self._store = store
         self._told = told
+        self._forwarded: str | None = None
         self._sent: tuple[Range, ...] = ()
         self._outbox = store.outbox()
         self._settings = settings
         self._identity = identity
+        self._attachments = attachments
+        self._files = None if attachments is None else AttachmentLane(attachments, settings)
         self._info = info
         self._pulse = pulse
         self._topics = wire.Topics.of(identity)
@@ -116,6 +133,12 @@ class Relay:
         self._window: Connected | None = None
         self._subscribe_by = 0.0
         self._own: set[int] = set()
+        self._witness = witness
+        self._granted: int | None = None
+        self._open_at = 0.0
+        self._unsigned = False
+        self._checkpoint_at = 0.0
+        self._checkpointed: bytes | None = None
         self._info_at = 0.0
         self._last_verdict: float | None = None
         self._delivered = False
@@ -143,6 +166,12 @@ class Relay:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def attached(self) -> None:
+        """A new attachment waits; from any thread."""
+        if self._files is not None:
+            self._files.changed()
+            self._waker.set()
 
     def status(self) -> LinkStatus:
         """How the link stands now."""
@@ -206,15 +235,34 @@ class Relay:
             self._abandoned = None
             connection = self._dial(now)
         wait = self._dispatch.deadline(now) - now if connection.free > 0 else _TURN
+        if self._granted is not None:
+            wait = min(wait, self._open_at - now)
+        if self._files is not None and self._dispatch.quiet(now):
+            wait = min(wait, self._files.deadline(now) - now)
         for event in connection.turn(min(_TURN, max(0.0, wait))):
             self._handle(event)
         now = clock.monotonic()
         if self._status.state is LinkState.CONNECTED:
             self._dispatch.kept(self._store.head.sequence)
+            self._listen_for_others(connection)
             self._publish(connection, now)
             self._look_for_standstill(now)
+        elif self._granted is not None:
+            if now >= self._open_at:
+                self._open(self._granted)
         elif self._window is not None and now >= self._subscribe_by:
             self._lost(f"no answer to SUBSCRIBE within {self._settings.connect_timeout:g} s")
+
+    def _listen_for_others(self, connection: Connection) -> None:
+        """A courier brought records of another box: its verdicts are to be listened for, too."""
+        note = self._store.note(FORWARDED)
+        if note != self._forwarded:
+            self._forwarded = note
+            connection.subscribe(list(self._foreign_verdicts()))
+
+    def _foreign_verdicts(self) -> tuple[str, ...]:
+        """The topics of the verdicts on records that are forwarded for other boxes."""
+        return tuple(f"trace/v1{source}/verdicts" for source in sources_in(self._forwarded))
 
     # Connecting and losing the connection
 
@@ -223,6 +271,7 @@ class Relay:
         self._session = uuid.uuid4().hex
         self._since = clock.rfc3339(clock.now().wall_ms, self._identity.zone)
         self._window = None
+        self._granted = None
         self._own.clear()
         self._delivered = False
         will = Will(self._topics.state, wire.state(online=False, session=self._session, since=self._since))
@@ -255,23 +304,39 @@ class Relay:
             self._store.set_note(self._note, self._version)
         self._subscribe_by = clock.monotonic() + self._settings.connect_timeout
         # Also where the broker still has the session: it may have lost the subscription all the same.
-        connection.subscribe([self._topics.verdicts, self._topics.platform_state])
+        self._forwarded = self._store.note(FORWARDED)
+        own = [] if self._witness is None else [self._topics.checkpoint]  # the last one
+        connection.subscribe([self._topics.verdicts, self._topics.platform_state, *self._foreign_verdicts(), *own])
         self._publish_state(connection, online=True)
         self._info_at = 0.0
 
     def _on_subscribed(self, subscribed: Subscribed) -> None:
-        if self._window is None or self._status.state is LinkState.CONNECTED:
+        if self._window is None or self._granted is not None or self._status.state is LinkState.CONNECTED:
             return
         if subscribed.codes[0] >= FAILURE and self._settings.acknowledgement == "platform":
             self._lost(f"the broker refuses the subscription to verdicts, reason {subscribed.codes[0]}")
             return
-        window = min(self._settings.window, self._window.window)
+        self._granted = min(self._settings.window, self._window.window)
+        hears = self._witness is not None and subscribed.codes[-1] < FAILURE
+        if self._witness is not None and not hears:
+            _log.warning("link.refused", what="our own checkpoint", code=subscribed.codes[-1])
+        # What is retained and what waits for us comes right behind the answer to SUBSCRIBE: it is heard first.
+        self._open_at = clock.monotonic() + (_HEARING if hears else 0.0)
+
+    def _open(self, window: int) -> None:
+        """Everything that the broker had for us was heard: records may go."""
+        if self._window is None:
+            return
+        self._granted = None
+        self._unsigned, self._checkpoint_at, self._checkpointed = True, 0.0, None
         self._dispatch.opened(
             clock.monotonic(),
             head=self._store.head.sequence,
             window=window,
             max_bytes=self._window.max_packet - _MARGIN,
         )
+        if self._files is not None:
+            self._files.opened()
         self._set_state(LinkState.CONNECTED, f"MQTT {self._version}, window {window}")
 
     def _lost(self, reason: str, *, suspect: bool = False) -> None:
@@ -286,7 +351,10 @@ class Relay:
 
     def _drop(self) -> None:
         self._dispatch.closed()
+        self._granted = None
         self._note_sent()
+        if self._files is not None:
+            self._files.closed(clock.monotonic())
         if self._connection is not None:
             self._connection.close()
             self._abandoned, self._connection = self._connection, None
@@ -311,6 +379,9 @@ class Relay:
         if connection is None or self._window is None:
             return
         self._turn_until(connection, lambda: connection.free > 0)
+        if self._status.state is LinkState.CONNECTED:
+            self._publish_checkpoint(connection, clock.monotonic())
+            self._turn_until(connection, lambda: connection.free > 0)
         if connection.free > 0:
             mid = self._publish_state(connection, online=False)
             self._turn_until(connection, lambda: mid not in self._own)
@@ -340,13 +411,57 @@ class Relay:
         while connection.free > 0:
             load = self._dispatch.next(now)
             if load is None:
+                self._publish_piece(connection, now)
                 break
             bodies, ranges = self._read(load, now)
             if bodies:
                 payload, content_type = self._compress(wire.batch(bodies))
-                mid = connection.publish(self._topics.records, payload, content_type=content_type)
+                salvaged = load.lane is Lane.SALVAGED
+                topic = topic_of(bodies[0], "records") if salvaged else self._topics.records
+                mid = connection.publish(topic, payload, content_type=content_type)
                 self._dispatch.published(load, ranges, mid, now)
+                self._unsigned = True
                 self._note_sent()
+        if self._unsigned and now >= self._checkpoint_at:
+            self._publish_checkpoint(connection, now)
+
+    def _publish_checkpoint(self, connection: Connection, now: float) -> int | None:
+        """Publish the signed head, if there is a new one and room for it; its message id."""
+        if self._witness is None or connection.free < 1:
+            return None
+        self._unsigned, self._checkpoint_at = False, now + EVERY
+        payload = self._witness.checkpoint()
+        if payload is None or payload == self._checkpointed:
+            return None
+        self._checkpointed = payload
+        mid = connection.publish(self._topics.checkpoint, payload, retain=True, content_type=wire.JSON_TYPE)
+        self._own.add(mid)
+        return mid
+
+    def _publish_piece(self, connection: Connection, now: float) -> None:
+        """A piece of an attachment, where nothing else is to be sent or under way."""
+        lane, files = self._files, self._attachments
+        if lane is None or files is None or not self._dispatch.quiet(now):
+            return
+        piece = lane.next(now)
+        if piece is None:
+            return
+        data = files.read(piece.sha256, piece.offset, piece.length)
+        if data is None or len(data) != piece.length:
+            _log.error("attachment.unreadable", sha256=piece.sha256)
+            lane.unreadable(piece)
+            return
+        head = files.read(piece.sha256, 0, _TOLD_BY) or b""
+        payload = wire.piece(
+            chain=self._store.chain,
+            sha256=piece.sha256,
+            size=piece.size,
+            media_type=sniff(head) or "application/octet-stream",
+            offset=piece.offset,
+            data=data,
+        )
+        mid = connection.publish(self._topics.attachments, payload, content_type=wire.PIECE_TYPE)
+        lane.published(piece, mid, now)
 
     def _publish_state(self, connection: Connection, *, online: bool) -> int:
         payload = wire.state(online=online, session=self._session, since=self._since)
@@ -395,7 +510,9 @@ class Relay:
         if acknowledged.mid in self._own:
             self._own.discard(acknowledged.mid)
             if acknowledged.code >= FAILURE:
-                _log.warning("link.refused", what="state or info", code=acknowledged.code)
+                _log.warning("link.refused", what="state, info or checkpoint", code=acknowledged.code)
+            return
+        if self._files is not None and self._files.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic()):
             return
         delivered = self._dispatch.acknowledged(acknowledged.mid, acknowledged.code, clock.monotonic())
         if delivered is not None:
@@ -409,15 +526,32 @@ class Relay:
             _log.warning("link.refused", what="records", reason=self._warned or "no longer")
 
     def _on_arrived(self, message: Arrived) -> None:
-        if message.topic == self._topics.verdicts:
+        if message.topic == self._topics.verdicts or message.topic in self._foreign_verdicts():
             self._on_verdict(message.payload)
         elif message.topic == self._topics.platform_state:
             self._on_platform_state(message.payload)
+        elif message.topic == self._topics.checkpoint and self._witness is not None:
+            if self._witness.retained(message.payload):
+                self._set_back()
+            elif self._granted is not None:
+                self._open_at = clock.monotonic() + _HEARD
+
+    def _set_back(self) -> None:
+        """The platform holds more of the chain than we do: nothing more is published of it."""
+        self._lost("the platform holds more of the chain than the store")
+        self._dial_at = math.inf
 
     def _on_verdict(self, payload: bytes) -> None:
+        told = self._hear_of_attachments(payload)
         verdict = wire.decode_verdict(payload)
         if isinstance(verdict, wire.Malformed):
             _log.warning("verdict.malformed", reason=verdict.reason)
+            return
+        waited = self._status.state is not LinkState.CONNECTED
+        if waited and self._witness is not None and self._witness.waiting_verdict(verdict, payload):
+            self._set_back()
+            return
+        if told and not (verdict.accepted or verdict.rejected):
             return
         if verdict.chain == self._store.chain:
             verdict = self._known(verdict)
@@ -433,6 +567,21 @@ class Relay:
         self._last_verdict = clock.monotonic()
         accepted = sum(last - first + 1 for first, last in verdict.accepted)
         _log.info("verdict", accepted=accepted, rejected=len(verdict.rejected))
+
+    def _hear_of_attachments(self, payload: bytes) -> bool:
+        """Take what a verdict says of attachments; whether it says anything of them."""
+        if self._files is None or b'"attachments"' not in payload:
+            return False
+        words = wire.decode_attachments(payload)
+        if isinstance(words, wire.Malformed):
+            _log.warning("verdict.malformed", reason=words.reason)
+            return True
+        for sha256 in self._files.heard(words, clock.monotonic()):
+            _log.info("attachment.delivered", sha256=sha256)
+        for word in words:
+            if word.refused is not None:
+                _log.warning("attachment.refused", sha256=word.sha256, reason=word.refused, retryable=word.retryable)
+        return True
 
     def _known(self, verdict: Verdict) -> Verdict:
         """The part of a verdict on our chain that is about records that there are."""

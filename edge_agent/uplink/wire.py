@@ -19,6 +19,7 @@ from edge_agent.uplink.settings import Compression, Identity
 
 BATCH_TYPE: Final = "application/cloudevents-batch+json"
 JSON_TYPE: Final = "application/json"
+PIECE_TYPE: Final = "application/octet-stream"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"  # RFC 8878, 3.1.1
 GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, 2.3.1
 MAX_PAYLOAD: Final = 1024 * 1024
@@ -40,7 +41,9 @@ class Topics:
     info: str
     records: str
     verdicts: str
+    attachments: str
     platform_state: str
+    checkpoint: str
     test: str
 
     @classmethod
@@ -52,7 +55,9 @@ class Topics:
             info=f"{base}/info",
             records=f"{base}/records",
             verdicts=f"{base}/verdicts",
+            attachments=f"{base}/attachments",
             platform_state=f"trace/v1/{identity.site}/platform/state",
+            checkpoint=f"{base}/checkpoint",
             test=f"{base}/test",
         )
 
@@ -192,6 +197,52 @@ def decode_platform_state(payload: bytes) -> PlatformState | Malformed:
     if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 0):
         return Malformed(f"drain_per_s is {rate!r}, must be null or a number from 0")
     return PlatformState(accepting, None if rate is None else float(rate))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentWord:
+    """What the platform has of one file: so many bytes from its beginning, all of it, or why it does not want it."""
+
+    sha256: str
+    have: int = 0
+    complete: bool = False
+    refused: str | None = None
+    retryable: bool = False
+
+
+def piece(*, chain: str, sha256: str, size: int, media_type: str, offset: int, data: bytes) -> bytes:
+    """A message on `attachments`: a line of JSON that says what it is, then the bytes themselves."""
+    head = {"v": 1, "chain": chain, "sha256": sha256, "size": size, "type": media_type, "offset": offset}
+    return orjson.dumps(head) + b"\n" + data
+
+
+def decode_attachments(payload: bytes) -> tuple[AttachmentWord, ...] | Malformed:
+    """What a message on `verdicts` says of attachments, in its field of that name; nothing where it has none."""
+    event = _object(payload)
+    if isinstance(event, Malformed):
+        return event
+    items = event.get("attachments", [])
+    if not isinstance(items, list):
+        return Malformed(f"attachments is {_short(items)}, must be a list")
+    words: list[AttachmentWord] = []
+    for item in items:
+        word = _word(item)
+        if word is None:
+            return Malformed(f"{_short(item)} says nothing of an attachment")
+        words.append(word)
+    return tuple(words)
+
+
+def _word(item: Any) -> AttachmentWord | None:
+    if not isinstance(item, dict) or not isinstance(item.get("sha256"), str):
+        return None
+    have, complete, refused = item.get("have", 0), item.get("complete", False), item.get("refused")
+    retryable = item.get("retryable", False)
+    if type(have) is not int or not 0 <= have <= MAX_SEQUENCE:
+        return None
+    if not isinstance(complete, bool) or not isinstance(retryable, bool) or not isinstance(refused, str | None):
+        return None
+    return AttachmentWord(sha256=item["sha256"], have=have, complete=complete, refused=refused, retryable=retryable)
 
 
 def _object(payload: bytes) -> dict[str, Any] | Malformed:

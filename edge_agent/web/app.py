@@ -16,16 +16,19 @@ from starlette.routing import Route
 from edge_agent.facade import Facade
 from edge_agent.web.access import ROUTES
 from edge_agent.web.answers import Refusal
+from edge_agent.web.api import OPERATIONS, Api
 from edge_agent.web.door import Door, Handler
 from edge_agent.web.guard import Guard
 from edge_agent.web.live import Live
 from edge_agent.web.looking import Looking
 from edge_agent.web.maintaining import Maintaining
+from edge_agent.web.payments import Payments
 from edge_agent.web.people import People
 from edge_agent.web.sessions import Policy, Sessions
 from edge_agent.web.signing import Cards, Signing
 from edge_agent.web.slip_routes import SlipRoutes
 from edge_agent.web.stream import Streams
+from edge_agent.web.tokens import Tokens
 from edge_agent.web.working import Working
 
 
@@ -36,7 +39,9 @@ class WebSettings:
     """
 
     url: str
+    pay_key: bytes
     people: People | None = None
+    tokens: Tokens | None = None
     names: frozenset[str] = frozenset()
     at_scale: frozenset[str] = frozenset()
     idle_lock: float = 600.0
@@ -70,10 +75,12 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     door = Door(sessions, people, secure=settings.secure, public_board=settings.public_board)
     cards = None if people is None else Cards(people, agent.settings()["stations"])
     signing = Signing(agent, door, url=lambda: settings.url, secure=settings.secure, cards=cards)
-    live = Live(agent, lambda person: _name_of(people, person), dict)
+    live = Live(agent, lambda person: _name_of(people, person), lambda: {"payments": payments.shown()})
+    payments = Payments(agent, settings.pay_key, lambda shown: live.tell_part("payments", shown))
+    live.on_sale = payments.sold
     streams = Streams()
     looking = Looking(agent, door, live, streams, signing.facts, stopping)
-    working = Working(agent, door)
+    working = Working(agent, door, payments)
     maintaining = Maintaining(agent, streams, stopping)
     slips = SlipRoutes(agent)
     handlers: Mapping[tuple[str, str], Handler] = {
@@ -105,6 +112,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/catalogue"): looking.catalogue,
         ("GET", "/api/board"): looking.board,
         ("GET", "/api/figures"): looking.figures,
+        ("GET", "/api/payments"): working.payments,
         ("POST", "/api/stations/{station}/{command}"): working.command,
         ("POST", "/api/devices/{device}/command"): working.instrument,
         ("POST", "/api/records/{record}/void"): working.correct("void"),
@@ -112,6 +120,10 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("POST", "/api/records/{record}/return"): working.correct("return"),
         ("POST", "/api/stops/{stop}/confirm"): working.confirm_stop,
         ("POST", "/api/complaints"): working.complain,
+        ("POST", "/api/attachments"): working.attach,
+        ("GET", "/api/attachments/{sha256}"): looking.attachment,
+        ("POST", "/api/payments/{payment}/assign"): working.assign,
+        ("POST", "/api/catalogue"): working.import_catalogue,
         ("GET", "/api/quarantine"): maintaining.quarantine,
         ("POST", "/api/quarantine/requeue"): maintaining.requeue,
         ("GET", "/api/log"): maintaining.log,
@@ -122,11 +134,14 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     table = {(rule.method, rule.path): rule for rule in ROUTES}
     if set(table) != set(handlers):
         raise ValueError(f"routes without a rule or a handler: {sorted(set(table) ^ set(handlers))}")
+    routes = [
+        Route(path, door.wrap(rule, handlers[method, path]), methods=[method]) for (method, path), rule in table.items()
+    ]
+    if settings.tokens is not None:
+        api = Api(agent, settings.tokens, live, streams, payments, stopping)
+        routes += [Route(each.path, api.wrap(each), methods=[each.method]) for each in OPERATIONS]
     app = Starlette(
-        routes=[
-            Route(path, door.wrap(rule, handlers[method, path]), methods=[method])
-            for (method, path), rule in table.items()
-        ],
+        routes=routes,
         middleware=[Middleware(Guard, names=settings.names, secure=settings.secure)],
         exception_handlers={HTTPException: _http_exception},
     )

@@ -60,7 +60,7 @@ class Door:
             except Refusal as refusal:
                 return refusal.response()
             except (TimeoutError, StoreError) as problem:
-                return _not_saved(problem).response()
+                return not_saved(problem).response()
             except Exception as problem:  # noqa: BLE001 -- whatever a request leads to, the page goes on
                 self._log.error(
                     "page.request_failed",
@@ -128,7 +128,8 @@ class Door:
             )
 
 
-def _not_saved(problem: Exception) -> Refusal:
+def not_saved(problem: Exception) -> Refusal:
+    """The refusal for a record that could not be kept now."""
     if isinstance(problem, StoreFull):
         return Refusal(503, "store-full", str(problem))
     if isinstance(problem, StoreClosed):

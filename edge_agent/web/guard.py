@@ -17,7 +17,8 @@ from edge_agent.web.answers import Refusal
 
 LARGEST_BODY: Final = 64 * 1024
 LARGEST_PICTURE: Final = 4 * 1024 * 1024
-_PICTURES: Final = ("image/jpeg", "image/png", "application/pdf")
+LARGEST_CATALOGUE: Final = 2 * 1024 * 1024
+_PICTURES: Final = ("image/jpeg", "image/png", "image/webp", "application/pdf")
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 _POLICY: Final = (
@@ -128,6 +129,8 @@ class Guard:
                 right="application/json",
             )
         largest = LARGEST_PICTURE if picture else LARGEST_BODY
+        if scope["path"] == "/api/catalogue":
+            largest = LARGEST_CATALOGUE
         length = headers.get(b"content-length", b"0").decode("latin-1")
         if not length.isdigit() or len(length) > 12 or int(length) > largest:
             raise _too_large(largest)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -22,7 +22,7 @@ from edge_agent.board import Event, Watcher
 from edge_agent.facade import Facade
 from edge_agent.web.shown import NameOf, record_facts, status_facts, view_facts
 
-TOPICS: Final = ("station/", "record", "delivery", "device/", "alarm/", "figures", "payments", "catalogue")
+TOPICS: Final = ("station/", "record", "delivery", "device/", "alarm/", "figures", "catalogue")
 
 _WEIGHT_EVERY: Final = 0.1
 _MARKS_EVERY: Final = 0.1
@@ -64,6 +64,8 @@ class Live:
         self._seen = 0
         self._status: dict[str, Any] = {}
         self._parts: dict[str, Any] = {}
+        self.on_sale: Callable[[], Awaitable[None]] | None = None
+        """Called after a sale was told."""
         self._due: dict[str, float] = {}
         self._did: dict[str, float] = {}
 
@@ -132,6 +134,10 @@ class Live:
         """The weights of the last minute: Unix milliseconds, milligrams or None, state."""
         return list(self._weights.get(station, ()))
 
+    def tell_part(self, name: str, value: Any) -> None:
+        """A part of the state, told as a whole where it changed."""
+        self._whole(name, value)
+
     def publish(self, name: str, data: Any, *, whole: bool = True) -> None:
         """Tell every stream. `whole`: the event tells all of its part, so an earlier one need not be sent."""
         self._number += 1
@@ -199,7 +205,12 @@ class Live:
         self._status = status_facts(await asyncio.to_thread(self._agent.status))
         figures = await asyncio.to_thread(self._agent.lookups.figures, 1)
         stops = await asyncio.to_thread(self._agent.stops)
-        self._parts = {"stops": stops, "figures": figures[-1], **self._extra()}
+        self._parts = {
+            "stops": stops,
+            "figures": figures[-1],
+            "catalogue": self._agent.settings()["catalogue"],
+            **self._extra(),
+        }
         pulse, self._pulse = self._pulse, asyncio.Event()
         pulse.set()
 
@@ -225,8 +236,8 @@ class Live:
             self._ask("status", now, 0.0)
         if "figures" in topics or "delivery" in topics:
             self._ask("figures", now, _FIGURES_EVERY)
-        if topics & {"payments", "catalogue"}:
-            self._ask("extra", now, 0.0)
+        if "catalogue" in topics:
+            self._whole("catalogue", self._agent.settings()["catalogue"])
         if now - self._did.get("status", 0.0) > _LOOK_EVERY:
             self._ask("status", now, 0.0)
         for part in [part for part, due in self._due.items() if due <= now]:
@@ -253,9 +264,6 @@ class Live:
                 self._whole("figures", figures[-1])
             case "stops":
                 self._whole("stops", await asyncio.to_thread(self._agent.stops))
-            case "extra":
-                for name, value in self._extra().items():
-                    self._whole(name, value)
 
     def _whole(self, name: str, value: Any) -> None:
         if self._parts.get(name) != value:
@@ -301,6 +309,8 @@ class Live:
             self._records[facts["sequence"]] = facts
             self._seen = facts["sequence"]
             self.publish("record", facts, whole=False)
+            if facts["type"] == "trace.sale.v1" and self.on_sale is not None:
+                await self.on_sale()
             changed = self._note_void(facts)
             if changed:
                 self.publish("marks", [changed], whole=False)

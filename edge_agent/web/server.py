@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import threading
 from collections.abc import Callable
@@ -57,6 +58,7 @@ class WebServer:
                 ssl_version=ssl.PROTOCOL_TLS_SERVER,
             )
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -67,6 +69,9 @@ class WebServer:
         """Stop serving."""
         self._stopping.set()
         self._server.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._web.streams.end_all)
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -83,6 +88,7 @@ class WebServer:
 
     async def _serve(self) -> None:
         web = self._web
+        self._loop = asyncio.get_running_loop()
         log = structlog.get_logger()
         if web.cards is not None:
             web.cards.bind(asyncio.get_running_loop(), web.signing.hand_over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 from edge_agent.config import Web as WebSection
 from edge_agent.facade import Facade
 from edge_agent.web.app import WebSettings
-from edge_agent.web.people import People
+from edge_agent.web.people import People, write_secret
 from edge_agent.web.server import Listen, WebServer
 from edge_agent.web.tls import own_certificate
+from edge_agent.web.tokens import Tokens
 
 
 def make_server(section: WebSection, store: Path, agent: Facade, beat: Callable[[], None]) -> WebServer:
@@ -27,6 +29,8 @@ def make_server(section: WebSection, store: Path, agent: Facade, beat: Callable[
     name = f"[{reached}]" if ":" in reached else reached
     settings = WebSettings(
         url=f"{scheme}://{name}:{port}/",
+        pay_key=_pay_key(Path(f"{store}.pay-key")),
+        tokens=None if section.token_file is None else Tokens(Path(section.token_file)),
         people=None if section.pin_file is None else People(Path(section.pin_file)),
         names=frozenset(each.lower() for each in section.names),
         at_scale=frozenset(section.at_scale),
@@ -36,6 +40,18 @@ def make_server(section: WebSection, store: Path, agent: Facade, beat: Callable[
         public_board=section.public_board,
     )
     return WebServer(Listen(host=host, port=port, certificate=certificate), agent, settings, beat)
+
+
+def _pay_key(path: Path) -> bytes:
+    """The key under which references of payments are digested; made with the first start. Raises OSError."""
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except (FileNotFoundError, ValueError):
+        key = b""
+    if len(key) < 32:
+        key = secrets.token_bytes(32)
+        write_secret(path, key.hex() + "\n")
+    return key
 
 
 def lan_address() -> str:

@@ -56,7 +56,10 @@ def _still_good(cert: Path, key: Path, wanted: list[x509.GeneralName]) -> bool:
         serialization.load_pem_private_key(key.read_bytes(), None)
     except (OSError, ValueError, x509.ExtensionNotFound):
         return False
-    ends = made.not_valid_after.replace(tzinfo=UTC)
+    # cryptography 42 has the first, Debian 12's 38 the second only.
+    ends = (
+        made.not_valid_after_utc if hasattr(made, "not_valid_after_utc") else made.not_valid_after.replace(tzinfo=UTC)
+    )
     return set(wanted) <= set(names) and datetime.now(UTC) < ends - _RENEW
 
 

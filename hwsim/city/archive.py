@@ -5,6 +5,7 @@ SQLite with WAL and synchronous=FULL. One thread calls it. The tables are open t
     records(chain, sequence, id, type, hash, prevhash, site, gateway, body)     accepted, once each
     refused(chain, sequence, id, hash, prevhash, code, reason, retryable, times)
     chains(number, name, site, gateway, broken)      counters(name, value)      malformed(topic, reason, payload)
+    keys(site, gateway, id, public)      checkpoints(site, gateway, chain, sequence, hash, …, state, reason)
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from hwsim.city.events import Event
+from hwsim.city.files import Files
+from hwsim.city.heads import SignedHead, key_id, read_head
 from hwsim.city.rules import Rule
 
 GENESIS: Final = "0" * 64
@@ -35,6 +38,13 @@ CREATE TABLE IF NOT EXISTS refused(
     hash TEXT, prevhash TEXT, code TEXT NOT NULL, reason TEXT NOT NULL, retryable INTEGER NOT NULL,
     times INTEGER NOT NULL, PRIMARY KEY(chain, sequence)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys(
+    site TEXT NOT NULL, gateway TEXT NOT NULL, id TEXT NOT NULL, public TEXT NOT NULL,
+    PRIMARY KEY(site, gateway, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints(
+    site TEXT NOT NULL, gateway TEXT NOT NULL, chain TEXT NOT NULL, sequence INTEGER NOT NULL, hash TEXT NOT NULL,
+    time TEXT NOT NULL, sig TEXT NOT NULL, line BLOB NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY(chain, sequence, sig)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS malformed(
     number INTEGER PRIMARY KEY, topic TEXT NOT NULL, reason TEXT NOT NULL, payload BLOB NOT NULL) STRICT;
 """
@@ -96,6 +106,7 @@ class Archive:
         self.distinct = 0
         self.rejected = 0
         self._chains: dict[str, _Chain] = {}
+        self.files = Files(self._db)
         self._load()
 
     def close(self) -> None:
@@ -150,6 +161,62 @@ class Archive:
         self._db.execute(
             "DELETE FROM malformed WHERE number <= (SELECT max(number) FROM malformed) - ?", (KEPT_MALFORMED,)
         )
+
+    @property
+    def checkpoints(self) -> dict[str, int]:
+        """How many signed heads there are in each state: `ok`, `waiting`, `bad`."""
+        return dict(self._db.execute("SELECT state, count(*) FROM checkpoints GROUP BY state").fetchall())
+
+    @property
+    def checkpoint_faults(self) -> list[str]:
+        """What is wrong with each signed head that does not hold."""
+        query = "SELECT chain, sequence, reason FROM checkpoints WHERE state = 'bad' ORDER BY chain, sequence LIMIT 100"
+        return [f"{chain}: checkpoint at {sequence}: {reason}" for chain, sequence, reason in self._db.execute(query)]
+
+    def keys(self, site: str, gateway: str) -> list[str]:
+        """The public keys that count for a gateway."""
+        query = "SELECT public FROM keys WHERE site = ? AND gateway = ?"
+        return [public for (public,) in self._db.execute(query, (site, gateway))]
+
+    def add_key(self, site: str, gateway: str, key_id: str, public: str) -> None:
+        """Let a key count for a gateway from now on."""
+        self._db.execute("INSERT OR IGNORE INTO keys VALUES(?, ?, ?, ?)", (site, gateway, key_id, public))
+
+    def keep_checkpoint(self, head: SignedHead, *, site: str, gateway: str) -> None:
+        """Keep a signed head, once; `judge_checkpoints` says what it is worth."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO checkpoints VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'waiting', '')",
+            (site, gateway, head.chain, head.sequence, head.hash, head.time, head.sig, head.line),
+        )
+
+    def judge_checkpoints(self) -> None:
+        """Hold every signed head that waits against the gateway's keys and the records that are there."""
+        query = "SELECT site, gateway, line FROM checkpoints WHERE state = 'waiting' ORDER BY time DESC LIMIT 50"
+        for site, gateway, line in self._db.execute(query).fetchall():
+            head = read_head(line)
+            state, reason = self._judge_head(head, site, gateway)
+            self._db.execute(
+                "UPDATE checkpoints SET state = ?, reason = ? WHERE chain = ? AND sequence = ? AND sig = ?",
+                (state, reason, head.chain, head.sequence, head.sig),
+            )
+
+    def _judge_head(self, head: SignedHead, site: str, gateway: str) -> tuple[str, str]:
+        keys = self.keys(site, gateway)
+        if not any(key_id(each) == head.key for each in keys):
+            return "waiting", f"the key {head.key} is not known"
+        if not any(head.signed_by(each) for each in keys if key_id(each) == head.key):
+            return "bad", "the signature does not hold"
+        chain = self._chains.get(head.chain)
+        row = None
+        if chain is not None:
+            row = self._db.execute(
+                "SELECT hash FROM records WHERE chain = ? AND sequence = ? UNION ALL"
+                " SELECT hash FROM refused WHERE chain = ? AND sequence = ? AND hash IS NOT NULL",
+                (chain.number, head.sequence, chain.number, head.sequence),
+            ).fetchone()
+        if row is None:
+            return "waiting", "the record is not here yet"
+        return ("ok", "") if row[0] == head.hash else ("bad", f"the record here has the hash {row[0]}")
 
     def _load(self) -> None:
         for number, name, site, gateway, broken in self._db.execute(

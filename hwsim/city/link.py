@@ -13,7 +13,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-TOPIC: Final = "trace/v1/+/+/records"
+TOPICS: Final = ("trace/v1/+/+/records", "trace/v1/+/+/attachments", "trace/v1/+/+/checkpoint", "trace/v1/+/+/info")
 ANSWER_TIMEOUT: Final = 3.0  # a broker that says nothing to a CONNECT for so long gets the other protocol
 RECEIVE_MAXIMUM: Final = 100  # messages that the broker hands over before the first of them is acknowledged
 MAX_QUEUED: Final = 10_000  # verdicts that wait for the broker; the agent asks again for what gets lost
@@ -130,7 +130,7 @@ class BrokerLink:
                 self._change_protocol.set()
             return
         # Also when the broker kept the session: one that lost only the subscription exists too.
-        client.subscribe(TOPIC, qos=1)
+        client.subscribe([(topic, 1) for topic in TOPICS])
 
     def _confirmed(
         self,

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from hwsim.city.archive import Archive, Outcome, Refused, ranges
 from hwsim.city.events import Malformed, read_batch
+from hwsim.city.files import BadPiece
+from hwsim.city.heads import key_id, new_keys, read_head
 from hwsim.city.link import BrokerLink
 from hwsim.city.rules import Rule
 from hwsim.sockets import parse_address
@@ -26,7 +28,7 @@ from hwsim.sockets import parse_address
 MAX_WAITING: Final = 1000  # messages between the network and the store; the broker holds back the rest
 GROUP: Final = 64  # messages at most in one commit
 REFUSED_IN_VERDICT: Final = 1000
-_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/records")
+_TOPIC: Final = re.compile(r"trace/v1/([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+)/(records|attachments|checkpoint|info)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,9 @@ class Stats:
     `received` counts each record as often as it came, `distinct` the accepted ones once, `duplicates` copies of
     accepted ones, `gaps` sequences missing below the highest of their chain, `rejected` records that stand refused
     now, `malformed` messages that could not be read. `chain_ok` is false once a link did not hold or two records
-    claimed one place; `broken` says where.
+    claimed one place; `broken` says where. `checkpoints` counts signed heads that agree with what is held here,
+    `checkpoints_waiting` those whose record or key is not here yet; `checkpoint_ok` is false once one did not hold,
+    `checkpoint_faults` says which. `attachments` are the files that are whole, `pieces` what came of any.
     """
 
     received: int = 0
@@ -51,6 +55,12 @@ class Stats:
     connected: bool = False
     protocol: str = "5"
     broken: tuple[str, ...] = ()
+    checkpoints: int = 0
+    checkpoints_waiting: int = 0
+    checkpoint_ok: bool = True
+    checkpoint_faults: tuple[str, ...] = ()
+    attachments: int = 0
+    pieces: int = 0
 
     def line(self) -> bytes:
         """One line of JSON."""
@@ -131,6 +141,19 @@ class City:
         """Why the store cannot go on; None while it can."""
         return self._failure
 
+    def attachment(self, sha256: str) -> bytes:
+        """The bytes that are there of an attachment; read beside the worker, between its commits."""
+        return self._archive.files.content(sha256)
+
+    def media_type(self, sha256: str) -> str | None:
+        """What an attachment was said to be."""
+        return self._archive.files.media_type(sha256)
+
+    @property
+    def bytes_again(self) -> int:
+        """Bytes of attachments that came and were there already."""
+        return self._archive.files.again
+
     def wait(self, holds: Callable[[Stats], bool], timeout: float) -> Stats:
         """Wait until `holds` is true of the figures. Raises TimeoutError with the last figures."""
         with self._changed:
@@ -203,27 +226,62 @@ class City:
 
     def _take(self, group: Sequence[_Message]) -> None:
         results: dict[tuple[str, str], list[Outcome]] = {}
+        words: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
         self._archive.begin()
         for message in group:
             match = _TOPIC.fullmatch(message.topic)
             if match is None:
                 self._archive.keep_malformed(message.topic, "topic levels are ASCII [A-Za-z0-9_-]", message.payload)
                 continue
-            site, gateway = match.groups()
+            site, gateway, what = match.groups()
             self._announce.add(site)
+            if what == "attachments":
+                self._take_piece(message, site, gateway, words)
+                continue
             try:
+                if what != "records":
+                    self._take_word(what, site, gateway, message.payload)
+                    continue
                 events = read_batch(message.payload, source=f"/{site}/{gateway}")
             except Malformed as problem:
                 self._archive.keep_malformed(message.topic, str(problem), message.payload)
                 continue
             results.setdefault((site, gateway), []).extend(self._archive.take(events, site=site, gateway=gateway))
+        self._archive.judge_checkpoints()
         self._archive.commit()
         for message in group:
             message.acknowledge()
         if time.monotonic() >= self._silent_until:
             for (site, gateway), outcomes in results.items():
                 self._give_verdicts(f"trace/v1/{site}/{gateway}/verdicts", outcomes)
+            for (site, gateway, chain), found in words.items():
+                self._link.publish(f"trace/v1/{site}/{gateway}/verdicts", verdict(chain, (), (), found))
         self._publish_stats()
+
+    def _take_word(self, kind: str, site: str, gateway: str, payload: bytes) -> None:
+        """What a gateway says of itself: its signed head, or the key that signs it. Raises `Malformed`."""
+        if not payload:
+            return  # a retained message was removed
+        if kind == "checkpoint":
+            self._archive.keep_checkpoint(read_head(payload), site=site, gateway=gateway)
+            return
+        try:
+            info = orjson.loads(payload)
+        except orjson.JSONDecodeError as problem:
+            raise Malformed(f"not JSON: {problem}") from problem
+        if isinstance(info, dict):
+            for public in new_keys(self._archive.keys(site, gateway), info):
+                self._archive.add_key(site, gateway, key_id(public), public)
+
+    def _take_piece(
+        self, message: _Message, site: str, gateway: str, words: dict[tuple[str, str, str], list[dict[str, Any]]]
+    ) -> None:
+        try:
+            chain, word = self._archive.files.take(message.payload, site=site, gateway=gateway)
+        except BadPiece as problem:
+            self._archive.keep_malformed(message.topic, str(problem), message.payload)
+            return
+        words.setdefault((site, gateway, chain), []).append(word)
 
     def _give_verdicts(self, topic: str, outcomes: Iterable[Outcome]) -> None:
         merged: dict[str, Outcome] = {}
@@ -255,6 +313,7 @@ class City:
     def _publish_stats(self) -> None:
         archive = self._archive
         broken = tuple(archive.broken)
+        heads = archive.checkpoints
         with self._changed:
             self._stats = Stats(
                 received=archive.received,
@@ -267,14 +326,25 @@ class City:
                 chains=archive.chains,
                 verdicts=self._verdicts,
                 broken=broken,
+                checkpoints=heads.get("ok", 0),
+                checkpoints_waiting=heads.get("waiting", 0),
+                checkpoint_ok=not heads.get("bad", 0),
+                checkpoint_faults=tuple(archive.checkpoint_faults) if heads.get("bad", 0) else (),
+                attachments=archive.files.complete,
+                pieces=archive.files.pieces,
             )
             self._changed.notify_all()
 
 
-def verdict(chain: str, accepted: Iterable[int], refused: Sequence[Refused]) -> bytes:
-    """The payload of one message on `verdicts`: accepted sequences as merged ranges, refused ones one by one."""
+def verdict(
+    chain: str, accepted: Iterable[int], refused: Sequence[Refused], attachments: Sequence[dict[str, Any]] = ()
+) -> bytes:
+    """The payload of one message on `verdicts`: accepted sequences as merged ranges, refused ones one by one, and the
+    word on attachments where there is one."""
+    more = {"attachments": attachments} if attachments else {}
     return orjson.dumps(
-        {
+        more
+        | {
             "v": 1,
             "chain": chain,
             "time": _now(),

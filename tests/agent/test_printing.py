@@ -266,7 +266,13 @@ class Client:
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor()
         )
-        self._token = self.get("/api/session")["csrf"]
+        self._token = until(self._session)["csrf"]
+
+    def _session(self) -> Any:
+        try:
+            return self.get("/api/session")
+        except urllib.error.URLError:  # it is not listening yet
+            return None
 
     def raw(self, path: str) -> bytes:
         with self._opener.open(self._base + path, timeout=PATIENCE) as answer:

@@ -31,6 +31,7 @@ from edge_agent.store import Store
 from hwsim.city import City
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from door import door
 from real_broker import Mosquitto
 
 GOALS = {
@@ -82,6 +83,8 @@ def main() -> int:
         with mosquitto(folder) as port:
             figures |= edge_agent("drain", "--folder", name, "--broker", f"127.0.0.1:{port}")
             figures |= cpu(folder, port)
+        say("door …")
+        figures |= door(folder)
         figures |= memory(folder, arguments.pending)
     arguments.to.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
     return report(figures)

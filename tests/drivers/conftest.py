@@ -57,6 +57,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "tag_frame" in metafunc.fixturenames:
         frames = [v for v in _vectors() if len(v.events) == 1 and v.events[0].startswith("tag ")]
         metafunc.parametrize("tag_frame", frames, ids=lambda vector: vector.id)
+    if "line_scale" in metafunc.fixturenames:  # elsewhere messages come whole, and no byte of one is lost alone
+        scales = [spec for spec in bundle().drivers if spec.kind == "scale" and "serial" in spec.interfaces]
+        metafunc.parametrize("line_scale", scales, ids=lambda spec: spec.id)
     if "spec" in metafunc.fixturenames:
         metafunc.parametrize("spec", bundle().drivers, ids=lambda spec: spec.id)
 

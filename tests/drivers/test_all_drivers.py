@@ -114,3 +114,12 @@ def test_only_a_driver_that_says_so_ever_asks(spec: DriverSpec, vectors_of: Any)
         assert said(silent, frames) == []
     else:
         assert said(spec.make({}), []) == []
+
+
+def test_maturity_is_what_the_vectors_prove(spec: DriverSpec, vectors_of: Any) -> None:
+    """`captured` is said of a driver that reads what a real device sent in use, and of no other."""
+    vectors = vectors_of(spec.id)
+    assert vectors, "a driver without vectors is no driver"
+    events = [event for vector in vectors if vector.origin == "capture" for event in vector.events]
+    told = any(not event.startswith(("status", "rejected")) for event in events)
+    assert (spec.maturity == "captured") == told

@@ -130,6 +130,16 @@ def pn532(chance: random.Random) -> bytes:
     return b"\x00\x00\xff" + bytes([len(body), -len(body) & 0xFF]) + body + bytes([-sum(body) & 0xFF, 0])
 
 
+def modbus_rtu(chance: random.Random) -> bytes:
+    body = b"\x01\x03\x04" + chance.randrange(-(10**6), 10**6).to_bytes(4, "big", signed=True)
+    crc = 0xFFFF
+    for byte in body:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
+    return body + crc.to_bytes(2, "little")
+
+
 WRITERS: Mapping[str, Callable[[random.Random], bytes]] = {
     "uhf-m100": uhf_m100,
     "uhf-r2000": uhf_r2000,
@@ -144,7 +154,9 @@ WRITERS: Mapping[str, Callable[[random.Random], bytes]] = {
     "cas-poll": cas_poll,
     "toledo-continuous": toledo_continuous,
     "tisa": tisa,
+    "modbus-rtu": modbus_rtu,
 }
+OPTIONS: Mapping[str, Mapping[str, object]] = {"modbus-rtu": {"preset": "kpr", "decimals": 3}}
 
 
 def test_every_dialect_with_a_checksum_is_here(specs: Mapping[str, DriverSpec]) -> None:
@@ -152,7 +164,7 @@ def test_every_dialect_with_a_checksum_is_here(specs: Mapping[str, DriverSpec]) 
 
 
 def told(spec: DriverSpec, *frames: bytes) -> list[tuple[str | None, str | None]]:
-    codec = spec.make({"poll": False} if spec.dialogue.polls else {})
+    codec = spec.make({**({"poll": False} if spec.dialogue.polls else {}), **OPTIONS.get(spec.id, {})})
     outputs = [output for frame in frames for output in codec.feed(frame, 0.0)]
     outputs += codec.close(0.0)
     readings = [(output.weight, output.unit) for output in outputs if isinstance(output, Reading) and output.weight]

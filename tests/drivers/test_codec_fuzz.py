@@ -145,9 +145,14 @@ def options_of(spec: DriverSpec, chance: random.Random) -> dict[str, Any]:
     return {option.name: chance.choice(option.choices) for option in spec.options if option.choices}
 
 
+NEEDED = {"modbus-rtu": {"preset": "load-cell-module"}}
+"""Settings without which a driver reads nothing."""
+
+
 def listening(spec: DriverSpec) -> dict[str, Any]:
     """The default settings, without asking: some codecs take an answer only where they asked."""
-    return {option.name: False if option.name == "poll" else option.default for option in spec.options}
+    defaults = {option.name: False if option.name == "poll" else option.default for option in spec.options}
+    return defaults | NEEDED.get(spec.id, {})
 
 
 def resident() -> int:

@@ -9,35 +9,43 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.driver import DriverSpec
+from edge_agent.driver import CodecOutput, DriverSpec, Send
 from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
+from hwsim.bench import scale_settings
 from hwsim.instruments import DIALECTS, Instrument, Scale
-from hwsim.load import Platter, ScaleSettings, random_goods, weighings
+from hwsim.load import Platter, random_goods, weighings
 from hwsim.replay import Player, read_capture
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 
-def heard(instrument: Instrument, seconds: float = 8.0, ask: bytes = b"") -> Heard:
-    """What a simulated instrument sends in told time; `ask` is written to it ten times a second."""
+def heard(instrument: Instrument, seconds: float = 12.0, asking: DriverSpec | None = None) -> Heard:
+    """What a simulated instrument sends in told time; `asking` polls it as it would on a port."""
     pieces = [(0.0, data) for data in instrument.power_on(0.0)]
-    for step in range(round(seconds * 50)):
-        now = step / 50
-        pieces += [(now, data) for data in instrument.tick(now)]
-        if ask and step % 5 == 0:
-            for part in (bytes([byte]) for byte in ask) if ask == b"\x05\x11" else (ask,):
-                pieces += [(now, data) for data in instrument.receive(part, now)]
+    codec = asking.make({option.name: option.default for option in asking.options}) if asking else None
+    for step in range(round(seconds * 100)):
+        now = step / 100
+        sent = list(instrument.tick(now))
+        outputs: list[CodecOutput] = []
+        if codec is not None:
+            due = codec.deadline
+            outputs = list(codec.tick(now)) if due is not None and due <= now else []
+        while sent or outputs:
+            pieces += [(now, data) for data in sent]
+            if codec is not None:
+                outputs += [output for data in sent for output in codec.feed(data, now)]
+            sent = [d for o in outputs if isinstance(o, Send) for d in instrument.receive(o.data, now)]
+            outputs = []
     return Heard(line=None, pieces=tuple(pieces))
 
 
-def simulator(driver: str) -> tuple[Instrument, bytes]:
+def simulator(driver: str) -> Instrument:
     if driver in DIALECTS:
-        settings = ScaleSettings()
-        script = weighings(random_goods(20, settings=settings, seed=1), every=1.5, hold=1.0)
-        asked = {"mt-sics": b"SI\r\n", "cas-poll": b"\x05\x11"}
-        return Scale(DIALECTS[driver], Platter(settings), script=script), asked.get(driver, b"")
+        settings = scale_settings(DIALECTS[driver].build)
+        script = weighings(random_goods(20, settings=settings, seed=1), every=4.0, hold=3.0)
+        return Scale(DIALECTS[driver], Platter(settings), script=script)
     (file,) = [f for f in VECTORS.glob("*/*.toml") if tomllib.loads(f.read_text())["driver"] == driver]
-    return Player(read_capture(file, driver=driver, good_only=True).chunks, repeat=True), b""
+    return Player(read_capture(file, driver=driver, good_only=True).chunks, repeat=True)
 
 
 def words(fit: Fit) -> list[str]:
@@ -47,8 +55,7 @@ def words(fit: Fit) -> list[str]:
 def test_every_serial_drivers_simulator_is_found(spec: DriverSpec, specs: Mapping[str, DriverSpec]) -> None:
     if "serial" not in spec.interfaces or spec.kind not in ("scale", "scanner"):
         return
-    instrument, ask = simulator(spec.id)
-    listened = heard(instrument, ask=ask)
+    listened = heard(simulator(spec.id), asking=spec if spec.dialogue.polls else None)
     assert listened.size
     report = judge([listened], specs.values())
     found = {fit.driver: fit for fit in report.fits}
@@ -62,7 +69,7 @@ def test_every_serial_drivers_simulator_is_found(spec: DriverSpec, specs: Mappin
 
 
 def scale_stream(seconds: float = 5.0) -> Heard:
-    return heard(simulator("st-gs")[0], seconds)
+    return heard(simulator("st-gs"), seconds)
 
 
 def with_parity(listened: Heard, odd: int) -> Heard:
@@ -104,7 +111,7 @@ def test_silence_and_unknown_text_are_told_apart(specs: Mapping[str, DriverSpec]
 
 
 def test_broken_frames_are_counted_against_a_fit(specs: Mapping[str, DriverSpec]) -> None:
-    stream = heard(simulator("xk3190-continuous")[0])
+    stream = heard(simulator("xk3190-continuous"))
     chance = random.Random(2)
 
     def damaged(data: bytes) -> bytes:

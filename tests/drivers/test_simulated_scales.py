@@ -20,12 +20,11 @@ from hwsim.load import Platter
 OTHER_KINDS = {
     "hid-pos-scale": "reports of a USB device, no stream",
     "dp-401": "events of sales, not of a platter",
-    "modbus-rtu": "registers, answered by a server that others wrote",
 }
 """Scale drivers that read no stream of a platter, and why there is none to play here."""
 
 SCALES = [spec for spec in bundle().drivers if spec.kind == "scale" and spec.id not in OTHER_KINDS]
-OPTIONS = {"erte": {"decimals": 0}, "dollar-6": {"decimals": 0}}
+OPTIONS = {"erte": {"decimals": 0}, "dollar-6": {"decimals": 0}, "modbus-rtu": {"preset": "id550", "decimals": 3}}
 STEP = 0.05
 
 

@@ -108,14 +108,12 @@ def test_no_single_flipped_bit_changes_a_weight(
 
 
 def test_bytes_lost_between_two_frames_never_make_a_third_weight(
-    spec: DriverSpec, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
+    line_scale: DriverSpec, vectors_of: Callable[[str], list[Any]], listening: Callable[[Any], Codec]
 ) -> None:
     """The head of one frame runs into a later place of the next, as when a buffer overflows."""
-    if spec.kind != "scale" or "serial" not in spec.interfaces:
-        pytest.skip("no scale on a line: its messages come whole")
     frames = [
         v
-        for v in vectors_of(spec.id)
+        for v in vectors_of(line_scale.id)
         if not v.options
         and len(v.events) == 1
         and isinstance(play(listening(v), [v.data])[0], Reading)

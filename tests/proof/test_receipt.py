@@ -36,7 +36,7 @@ def test_a_receipt_is_proved_without_the_others(world: Any, sequence: int) -> No
 
 def test_a_proof_is_only_made_where_it_holds(world: Any) -> None:
     signed, hashes = day_of(world, 1)
-    with pytest.raises(ValueError, match="not those that were signed"):
+    with pytest.raises(ValueError, match="not those that were signed|not there any more"):
         receipt.prove(world.bodies[13], hashes[:-1], signed)
     with pytest.raises(ValueError, match="not among those"):
         receipt.prove(world.bodies[0], hashes, signed)

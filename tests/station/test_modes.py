@@ -173,8 +173,13 @@ def test_a_scan_that_is_no_unicode_is_kept_with_a_flag(log: Place) -> None:
 
 def test_log_records_tags(log: Place) -> None:
     log.see(TagRead(tag_id="E200", kind="epc", raw=b"\x01", rssi_dbm=-55), device="gate")
+    assert log.station.view.detail["tags_in_view"] == 1
+    log.weigh(*["0.000"] * 49)
+    assert log.records == []
+    log.weigh("0.000")  # five seconds later
     assert log.records[0]["type"] == "trace.tag.v1"
     assert (log.records[0]["tag_id"], log.records[0]["rssi_dbm"]) == ("E200", -55)
+    assert log.station.view.detail["tags_in_view"] == 0
 
 
 def test_rejected_bytes_change_nothing(log: Place) -> None:

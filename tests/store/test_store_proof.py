@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from edge_agent import clock
+from edge_agent.proof import PublicKey, statements
 from edge_agent.records.envelope import Draft
-from edge_agent.store import Limits, Store, StoreUnusable, proof, schema
+from edge_agent.store import Limits, Reader, Store, StoreUnusable, Verification, proof, schema
 
 OpenStore = Callable[..., Store]
 DATABASES = Path(__file__).with_name("databases")
@@ -112,6 +113,16 @@ def test_every_earlier_schema_opens(
         newest = store.newest_catalogue(kind)
         assert newest is not None
         assert (newest.version, newest.body.decode()) == (version, body)
+    if "checkpoint" in facts:
+        with Reader.open(path) as reader:
+            assert facts["checkpoint"].encode() in reader.statements()
+            assert reader.signing_keys()[0].public == facts["key"]
+            assert list(Verification(reader).findings()) == []
+            signed = statements.parse(facts["checkpoint"].encode())
+            assert signed is not None
+            assert signed.signed_by(PublicKey.parse(facts["key"]))
+        assert facts["key"] not in str(store.attestor.signer.public)  # the private key is not kept here
+        assert "is gone" in str(store.attestor.blocked)
     assert store.keep_catalogue("parties", b"[]", rows=0, source="x", at=clock.now()).version == 1
     assert store.keep(make_draft()).sequence == facts["sequence"] + 1
     assert len(check_chain(path)) == facts["sequence"] + 1

@@ -322,3 +322,19 @@ def test_settings_that_can_never_work_are_refused() -> None:
     for wrong in ({"window": 0}, {"window": 21}, {"batch_records": 1001}, {"batch_bytes": 10**6}, {"port": 0}):
         with pytest.raises(ValueError, match="must be"):
             LinkSettings(**{"host": "h", "port": 1, **wrong})  # type: ignore[arg-type]
+
+
+def test_it_is_quiet_only_while_no_record_is_under_way(make_outbox: Any) -> None:
+    bench = Bench(make_outbox())
+    assert not bench.dispatch.quiet(0.0)  # no link
+    bench.open(0.0)
+    assert bench.send(0.0) is None
+    assert bench.dispatch.quiet(0.0)
+    bench.keep(1)
+    assert bench.send(0.0) is not None
+    assert bench.send(0.0) is None
+    assert not bench.dispatch.quiet(0.0)  # its PUBACK is still to come
+    bench.dispatch.acknowledged(bench.mid, 0, 0.1)
+    assert bench.dispatch.quiet(0.1)
+    bench.dispatch.heard(PlatformState(accepting=False), 0.2)
+    assert not bench.dispatch.quiet(0.2)

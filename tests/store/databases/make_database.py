@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.model import Instant, Refusal
 from edge_agent.records.envelope import draft
-from edge_agent.store import Store
+from edge_agent.store import Store, key_path
 
 GOODS = '[{"code":"01210101","name":"大白菜","plu":"12"}]'.encode()
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -25,6 +25,8 @@ def main(path: Path) -> None:
     store.outbox().settle([(1, 5), (8, 8)], refusals, at)
     store.set_note("mqtt.version", "5")
     store.keep_catalogue("goods", GOODS, rows=1, source="goods.csv", at=at)
+    checkpoint = store.checkpoint()
+    assert checkpoint is not None
     counts = store.outbox().counts()
     facts = {
         "chain": store.chain,
@@ -32,11 +34,14 @@ def main(path: Path) -> None:
         "hash": store.head.hash,
         "counts": [counts.kept, counts.delivered, counts.rejected, counts.pending],
         "quarantine": [6, 9],
+        "checkpoint": checkpoint.decode(),
+        "key": str(store.attestor.signer.public),
         "catalogue": {"goods": [1, GOODS.decode()]},
     }
     store.stop()
     for suffix in (".lock", ".reserve"):
         path.with_name(path.name + suffix).unlink()
+    key_path(path).unlink()
     path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

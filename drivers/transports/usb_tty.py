@@ -1,0 +1,123 @@
+"""Serial ports by the USB device that they belong to: vendor, product, serial number, socket.
+
+    usb:1a86:7523                the only adapter of that make
+    usb:0403:6001:A50285BI       the one with this serial number
+    port=1-1.4                   the one in this socket (the name in /sys/bus/usb/devices): for chips without a number
+    interface=1                  the second port of a device that has several
+
+Looked up in sysfs at each opening, so a port that comes back as another ttyUSB number is found. Of two that fit none is
+taken: which of two scales a weight comes from must not hang on the order in which they were plugged in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.driver import BadSettings, Disconnected
+
+SYSFS = Path("/sys")
+DEV = Path("/dev")
+
+_ADDRESS = re.compile(r"usb:([0-9a-fA-F]{4}):([0-9a-fA-F]{4})(?::([!-~]+))?")
+_SOCKET = re.compile(r"\d+-\d+(?:\.\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class UsbName:
+    """Which USB device is meant. None: any."""
+
+    vendor: str
+    product: str
+    serial: str | None = None
+    socket: str | None = None
+    interface: int | None = None
+
+    @classmethod
+    def parse(cls, address: str, query: Mapping[str, str]) -> UsbName:
+        """Read `usb:VID:PID[:SERIAL]` and its settings. Raises ValueError with what would be right."""
+        match = _ADDRESS.fullmatch(address)
+        if match is None:
+            raise ValueError(
+                f"serial:{address} is not possible; serial:usb:VVVV:PPPP or serial:usb:VVVV:PPPP:SERIAL with four "
+                "hexadecimal digits each would be right, as lsusb shows them"
+            )
+        socket, interface = query.get("port"), query.get("interface")
+        if socket is not None and not _SOCKET.fullmatch(socket):
+            raise ValueError(f"port={socket} is not possible; a name from /sys/bus/usb/devices such as 1-1.4 is right")
+        if interface is not None and not interface.isdecimal():
+            raise ValueError(f"interface={interface} is not possible; a number such as 0 or 1 would be right")
+        number = None if interface is None else int(interface)
+        return cls(match[1].lower(), match[2].lower(), match[3], socket, number)
+
+    def find(self) -> str:
+        """The path of the port, now. Raises `Disconnected` where none fits, `BadSettings` where several do."""
+        every = list(_ports())
+        fitting = [port for port in every if self._fits(port)]
+        if len(fitting) == 1:
+            return str(DEV / fitting[0].name)
+        if fitting:
+            raise BadSettings(
+                f"{len(fitting)} ports fit {self}: {'; '.join(map(str, fitting))}. Tell them apart by serial number "
+                "(usb:VID:PID:SERIAL), by socket (?port=1-1.4) or by interface (?interface=0)"
+            )
+        there = "; ".join(map(str, every)) or "no USB serial port at all"
+        raise Disconnected(f"{self} is not plugged in; there is {there}")
+
+    def _fits(self, port: _Port) -> bool:
+        return (
+            (port.vendor, port.product) == (self.vendor, self.product)
+            and self.serial in (None, port.serial)
+            and self.socket in (None, port.socket)
+            and self.interface in (None, port.interface)
+        )
+
+    def __str__(self) -> str:
+        words = [f"usb:{self.vendor}:{self.product}", *([self.serial] if self.serial else [])]
+        more = [f" in socket {self.socket}"] if self.socket else []
+        more += [f" interface {self.interface}"] if self.interface is not None else []
+        return ":".join(words) + "".join(more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Port:
+    name: str
+    vendor: str
+    product: str
+    serial: str | None
+    socket: str
+    interface: int | None
+
+    def __str__(self) -> str:
+        serial = f" serial {self.serial}" if self.serial else ""
+        return f"{self.name} = {self.vendor}:{self.product}{serial} in socket {self.socket}"
+
+
+def _ports() -> list[_Port]:
+    """The serial ports that are part of USB devices, by name."""
+    ports = []
+    for entry in sorted((SYSFS / "class" / "tty").glob("tty*")):
+        try:
+            place = (entry / "device").resolve(strict=True)
+        except OSError:
+            continue  # a console or a port that has just gone
+        interface = None
+        for folder in (place, *place.parents):
+            number = _text(folder / "bInterfaceNumber")
+            if number is not None and interface is None:
+                interface = int(number, 16)
+            vendor, product = _text(folder / "idVendor"), _text(folder / "idProduct")
+            if vendor and product:
+                name = entry.name
+                ports.append(_Port(name, vendor, product, _text(folder / "serial"), folder.name, interface))
+                break
+    return ports
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(errors="replace").strip() or None
+    except OSError:
+        return None

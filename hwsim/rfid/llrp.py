@@ -1,0 +1,407 @@
+"""A network reader that speaks LLRP 1.0.1: greeting, set-up, reports, keepalives; it can fall silent or be taken.
+
+Source: EPCglobal LLRP 1.0.1: messages in section 16 and 17, ConnectionAttemptEvent in 17.2.7.6.
+
+One client at a time. A second one is told that the reader is taken (2) and disconnected, and the first that another
+came (4). What a client sends is read strictly: an ROSpec that is not built as the standard says is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+from hwsim.rfid.field import Field, Heard
+from hwsim.sockets import ReservedPort, abort
+
+CHUNK: Final = 4096
+LONGEST: Final = 1 << 16
+LOOK_UP: Final = 0.02
+NO_CLIENT: Final = 5.0
+SUCCESS, PARAMETER_ERROR, FIELD_ERROR, UNSUPPORTED = 0, 100, 101, 109
+TAKEN, ANOTHER = 2, 4
+
+
+class Wrong(Exception):
+    """A message that is not as the standard says, with the LLRP status code."""
+
+    def __init__(self, code: int, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+@dataclass(slots=True)
+class RoSpec:
+    """What a client asked to be read and told."""
+
+    number: int
+    antennas: tuple[int, ...]
+    at_once: int
+    content: int
+    enabled: bool = False
+
+
+@dataclass(slots=True)
+class _Client:
+    connection: socket.socket
+    received: bytes = b""
+    waiting: bytearray = field(default_factory=bytearray)
+    keepalive: float | None = None
+    next_keepalive: float = 0.0
+    next_read: float = 0.0
+    gathered: list[Heard] = field(default_factory=list)
+
+
+class LlrpReader:
+    """The reader, on a thread of its own. `silence`, `speak`, `hold`, `drop` may be called from any thread."""
+
+    def __init__(self, tags: Field, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._field = tags
+        self._reserved = ReservedPort(host, port)
+        self._listener = self._reserved.listener()
+        self._client: _Client | None = None
+        self._spec: RoSpec | None = None
+        self._number = 0
+        self._stopping = threading.Event()
+        self._silent = threading.Event()
+        self._held = threading.Event()
+        self._drop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="hwsim-llrp", daemon=True)
+        self.connections = 0
+        self.refused = 0
+        self.messages: dict[int, int] = {}
+        """Messages of clients, by type."""
+        self.reports = 0
+        self.keepalives = 0
+        self.acknowledged = 0
+        self.wrong: list[str] = []
+        """What was wrong with a client's messages; at most a hundred."""
+
+    @property
+    def name(self) -> str:
+        """How the agent's configuration names it."""
+        return f"tcp:{self._reserved.host}:{self._reserved.port}"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What was played."""
+        return {
+            "connections": self.connections,
+            "refused": self.refused,
+            "reports": self.reports,
+            "keepalives": self.keepalives,
+            "acknowledged": self.acknowledged,
+            "wrong": list(self.wrong),
+            **self._field.counters,
+        }
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+        client = self._client
+        return 0 if client is None else len(client.waiting)
+
+    def silence(self) -> None:
+        """Say nothing more and read nothing; the connection stays open, as of a reader that hangs."""
+        self._silent.set()
+
+    def speak(self) -> None:
+        """Go on."""
+        self._silent.clear()
+
+    def hold(self, held: bool = True) -> None:
+        """Believe that an older client is still there: new ones are refused."""
+        (self._held.set if held else self._held.clear)()
+
+    def drop(self) -> None:
+        """Reset the client's connection."""
+        self._drop.set()
+
+    def start(self) -> LlrpReader:
+        """Power on."""
+        self._thread.start()
+        return self
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Power off. Raises TimeoutError if the thread does not end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                raise TimeoutError(f"the reader did not stop within {timeout} s")
+        self._forget()
+        self._listener.close()
+        self._reserved.close()
+
+    def __enter__(self) -> LlrpReader:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if self._drop.is_set():
+                self._drop.clear()
+                if self._client is not None:
+                    abort(self._client.connection)
+                    self._client = None
+            client = self._client
+            listening = [self._listener, *([client.connection] if client and not self._silent.is_set() else [])]
+            writing = [client.connection] if client and client.waiting else []
+            ready, _, _ = select.select(listening, writing, [], LOOK_UP)
+            if self._listener in ready:
+                self._accept(self._listener)
+            if client is not None and client.connection in ready:
+                self._read(client)
+            if self._client is not None and not self._silent.is_set():
+                self._tick(self._client, time.monotonic())
+                self._flush(self._client)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        self.connections += 1
+        if self._client is not None or self._held.is_set():
+            self.refused += 1
+            connection.settimeout(1.0)
+            with contextlib.suppress(OSError):
+                connection.sendall(self._greeting(TAKEN))
+            connection.close()
+            if self._client is not None:
+                self._send(self._client, self._greeting(ANOTHER))
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = _Client(connection)
+        self._spec = None
+        self._send(self._client, self._greeting(SUCCESS))
+
+    def _forget(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.connection.close()
+
+    def _read(self, client: _Client) -> None:
+        try:
+            data = client.connection.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._forget()
+            return
+        client.received += data
+        while len(client.received) >= 10:
+            length = int.from_bytes(client.received[2:6], "big")
+            if client.received[0] >> 2 != 1 or not 10 <= length <= LONGEST:
+                self._complain("no message of version 1")
+                self._forget()
+                return
+            if len(client.received) < length:
+                return
+            message, client.received = client.received[:length], client.received[length:]
+            self._obey(client, message)
+            if self._client is None:
+                return
+
+    def _obey(self, client: _Client, message: bytes) -> None:
+        kind, number, body = int.from_bytes(message[:2], "big") & 0x3FF, message[6:10], message[10:]
+        self.messages[kind] = self.messages.get(kind, 0) + 1
+        try:
+            match kind:
+                case 3:
+                    self._configure(client, body)
+                case 20:
+                    self._spec = ro_spec(body)
+                case 21:
+                    self._delete(_number(body))
+                case 24:
+                    self._enable(client, _number(body))
+                case 25:
+                    if self._spec is not None:
+                        self._spec.enabled = False
+                case 14:
+                    self._send(client, _message(4, number, _status(SUCCESS)))
+                    self._flush(client)
+                    self._forget()
+                    return
+                case 64:
+                    return
+                case 72:
+                    self.acknowledged += 1
+                    return
+                case 1 | 2:
+                    pass
+                case _:
+                    raise Wrong(UNSUPPORTED, f"message {kind} is not known here")
+        except Wrong as wrong:
+            self._complain(f"message {kind}: {wrong.words}")
+            answer = 100 if wrong.code == UNSUPPORTED else kind + 10
+            self._send(client, _message(answer, number, _status(wrong.code, wrong.words)))
+            return
+        self._send(client, _message(kind + 10, number, _status(SUCCESS)))
+
+    def _configure(self, client: _Client, body: bytes) -> None:
+        for kind, content in parameters(body[1:]):
+            if kind == 220:
+                if len(content) != 5:
+                    raise Wrong(PARAMETER_ERROR, "a KeepaliveSpec has five bytes")
+                period = int.from_bytes(content[1:], "big") / 1000
+                client.keepalive = period if content[0] == 1 and period else None
+                client.next_keepalive = time.monotonic() + period
+
+    def _delete(self, number: int) -> None:
+        if number and (self._spec is None or self._spec.number != number):
+            raise Wrong(FIELD_ERROR, "no such ROSpec")
+        self._spec = None
+
+    def _enable(self, client: _Client, number: int) -> None:
+        if self._spec is None or self._spec.number != number:
+            raise Wrong(FIELD_ERROR, "no such ROSpec")
+        self._spec.enabled = True
+        client.next_read = time.monotonic()
+
+    def _tick(self, client: _Client, now: float) -> None:
+        if client.keepalive is not None and now >= client.next_keepalive:
+            client.next_keepalive = now + client.keepalive
+            self.keepalives += 1
+            self._send(client, _message(62, self._next_number()))
+        spec = self._spec
+        if spec is None or not spec.enabled:
+            return
+        client.next_read = max(client.next_read, now - 1.0)
+        while client.next_read <= now:
+            client.next_read += 1 / self._field.rate
+            heard = self._field.next(now)
+            if heard is not None and (0 in spec.antennas or heard.antenna in spec.antennas):
+                client.gathered.append(heard)
+            if len(client.gathered) >= spec.at_once:
+                self._tell(client, spec, now)
+
+    def _tell(self, client: _Client, spec: RoSpec, now: float) -> None:
+        self.reports += len(client.gathered)
+        tags = b"".join(_tag(heard, spec, now) for heard in client.gathered)
+        client.gathered.clear()
+        self._send(client, _message(61, self._next_number(), tags))
+
+    def _greeting(self, attempt: int) -> bytes:
+        stamp = (128).to_bytes(2, "big") + b"\x00\x0c" + round(time.time() * 1e6).to_bytes(8, "big")
+        event = (256).to_bytes(2, "big") + b"\x00\x06" + attempt.to_bytes(2, "big")
+        return _message(63, self._next_number(), _parameter(246, stamp + event))
+
+    def _next_number(self) -> bytes:
+        self._number += 1
+        return self._number.to_bytes(4, "big")
+
+    def _send(self, client: _Client, message: bytes) -> None:
+        if len(client.waiting) < 1 << 20:
+            client.waiting += message
+
+    def _flush(self, client: _Client) -> None:
+        try:
+            while client.waiting:
+                del client.waiting[: client.connection.send(client.waiting[:CHUNK])]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._forget()
+
+    def _complain(self, words: str) -> None:
+        if len(self.wrong) < 100:
+            self.wrong.append(words)
+
+
+def _message(kind: int, number: bytes, body: bytes = b"") -> bytes:
+    return (1 << 10 | kind).to_bytes(2, "big") + (10 + len(body)).to_bytes(4, "big") + number + body
+
+
+def _parameter(kind: int, body: bytes) -> bytes:
+    return kind.to_bytes(2, "big") + (4 + len(body)).to_bytes(2, "big") + body
+
+
+def _status(code: int, words: str = "") -> bytes:
+    text = words.encode()
+    return _parameter(287, code.to_bytes(2, "big") + len(text).to_bytes(2, "big") + text)
+
+
+def _number(body: bytes) -> int:
+    if len(body) != 4:
+        raise Wrong(PARAMETER_ERROR, "a number of four bytes is wanted")
+    return int.from_bytes(body, "big")
+
+
+def parameters(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and contents of TLV parameters that fill a body. Raises `Wrong`."""
+    at = 0
+    while at < len(body):
+        size = int.from_bytes(body[at + 2 : at + 4], "big")
+        if body[at] > 3 or size < 4 or at + size > len(body):
+            raise Wrong(PARAMETER_ERROR, f"no TLV parameter at byte {at}")
+        yield int.from_bytes(body[at : at + 2], "big"), body[at + 4 : at + size]
+        at += size
+
+
+def _one(body: bytes, wanted: int, name: str) -> bytes:
+    found = [content for kind, content in parameters(body) if kind == wanted]
+    if len(found) != 1:
+        raise Wrong(PARAMETER_ERROR, f"{len(found)} times {name}, once is right")
+    return found[0]
+
+
+def ro_spec(body: bytes) -> RoSpec:
+    """An ADD_ROSPEC's body. Raises `Wrong` for one that is not built as the standard says."""
+    spec = _one(body, 177, "ROSpec")
+    number, priority, state = int.from_bytes(spec[:4], "big"), spec[4], spec[5]
+    if not number or priority > 7 or state:
+        raise Wrong(FIELD_ERROR, "an ROSpec has a number, a priority up to 7 and is added disabled")
+    boundary = _one(spec[6:], 178, "ROBoundarySpec")
+    if _one(boundary, 179, "ROSpecStartTrigger")[:1] != b"\x01" or len(_one(boundary, 182, "ROSpecStopTrigger")) != 5:
+        raise Wrong(FIELD_ERROR, "only an immediate start is played here")
+    inventory = _one(spec[6:], 183, "AISpec")
+    count = int.from_bytes(inventory[:2], "big")
+    antennas = tuple(int.from_bytes(inventory[2 + 2 * i : 4 + 2 * i], "big") for i in range(count))
+    if not antennas:
+        raise Wrong(FIELD_ERROR, "an AISpec names antennas")
+    rest = inventory[2 + 2 * count :]
+    if len(_one(rest, 184, "AISpecStopTrigger")) != 5:
+        raise Wrong(PARAMETER_ERROR, "an AISpecStopTrigger has five bytes")
+    if _one(rest, 186, "InventoryParameterSpec")[2:3] != b"\x01":
+        raise Wrong(FIELD_ERROR, "only EPC Gen2 is read here")
+    told = _one(spec[6:], 237, "ROReportSpec")
+    if told[0] not in (1, 2):
+        raise Wrong(FIELD_ERROR, "only reports upon N tags are sent here")
+    content = _one(told[3:], 238, "TagReportContentSelector")
+    return RoSpec(number, antennas, max(1, int.from_bytes(told[1:3], "big")), int.from_bytes(content[:2], "big"))
+
+
+def _tag(heard: Heard, spec: RoSpec, now: float) -> bytes:
+    """A TagReportData with what the client selected."""
+    if len(heard.number) == 12:
+        told = b"\x8d" + heard.number
+    else:
+        told = _parameter(241, (8 * len(heard.number)).to_bytes(2, "big") + heard.number)
+    if spec.content & 0x8000:
+        told += b"\x89" + spec.number.to_bytes(4, "big")
+    if spec.content & 0x1000:
+        told += b"\x81" + heard.antenna.to_bytes(2, "big")
+    if spec.content & 0x0400:
+        told += b"\x86" + bytes([heard.rssi_dbm & 0xFF])
+    if spec.content & 0x0200:
+        told += b"\x82" + round(time.time() * 1e6).to_bytes(8, "big")
+    if spec.content & 0x0080:
+        told += b"\x88\x00\x01"
+    return _parameter(240, told)

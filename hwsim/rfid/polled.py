@@ -1,0 +1,257 @@
+"""Readers that read when they are asked: M100, R2000, UHFReader18, UHFReader288, PN532.
+
+Each takes the host's bytes as its manual has them, answers what it knows and ignores what is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hwsim.rfid.checks import crc_gen2, crc_uhfreader, pc
+from hwsim.rfid.field import Field
+
+MAX_COMMAND: Final = 300
+
+
+class Polled:
+    """A reader that only answers. `take` cuts one command off the front of what came."""
+
+    def __init__(self, field: Field) -> None:
+        self._field = field
+        self._typed = b""
+        self._commands = 0
+        self._broken = 0
+
+    @property
+    def due(self) -> float | None:
+        """It speaks only when asked."""
+        return None
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Commands understood, bytes that were none, and what the field counts."""
+        return {"commands": self._commands, "broken": self._broken, **self._field.counters}
+
+    def power_on(self, now: float) -> Sequence[bytes]:
+        """Forget what was half typed."""
+        self._typed = b""
+        return ()
+
+    def tick(self, now: float) -> Sequence[bytes]:
+        """Nothing happens by itself."""
+        return ()
+
+    def receive(self, data: bytes, now: float) -> Sequence[bytes]:
+        """Answer each whole command."""
+        self._typed = (self._typed + data)[-MAX_COMMAND:]
+        answers: list[bytes] = []
+        while self._typed:
+            size, command = self.take(self._typed)
+            if not size:
+                break
+            self._typed = self._typed[size:]
+            if command is None:
+                self._broken += size
+            else:
+                self._commands += 1
+                answers += self.answer(command, now)
+        return answers
+
+    def take(self, typed: bytes) -> tuple[int, bytes | None]:
+        """How many bytes to take off, and the command in them; 0 while more are needed."""
+        raise NotImplementedError
+
+    def answer(self, command: bytes, now: float) -> Iterator[bytes]:
+        """What the reader says to a command."""
+        raise NotImplementedError
+
+
+class M100(Polled):
+    """`BB type cmd PL PL … sum 7E`, or AA and DD as the R200 has them: it answers in the host's own framing."""
+
+    _ENDS: Final = {0xBB: 0x7E, 0xAA: 0xDD}
+    _NO_TAG, _UNKNOWN = 0x15, 0x17
+
+    def take(self, typed: bytes) -> tuple[int, bytes | None]:
+        if typed[0] not in self._ENDS:
+            return 1, None
+        if len(typed) < 5:
+            return 0, None
+        size = 7 + int.from_bytes(typed[3:5], "big")
+        if size > 100:
+            return 1, None
+        if len(typed) < size:
+            return 0, None
+        frame = typed[:size]
+        sound = frame[-1] == self._ENDS[frame[0]] and sum(frame[1:-2]) % 256 == frame[-2] and frame[1] == 0
+        return (size, frame) if sound else (1, None)
+
+    def answer(self, command: bytes, now: float) -> Iterator[bytes]:
+        start, code = command[0], command[2]
+        if code == 0x22:
+            heard = self._field.round(now)
+            for tag in heard:
+                told = pc(tag.number) + tag.number
+                yield self._frame(start, 2, 0x22, bytes([tag.rssi_dbm & 0xFF]) + told + crc_gen2(told))
+            if not heard:
+                yield self._frame(start, 1, 0xFF, bytes([self._NO_TAG]))
+        elif code == 0x28:
+            yield self._frame(start, 1, 0x28, b"\x00")
+        elif code == 0x03:
+            yield self._frame(start, 1, 0x03, b"\x00M100 26dBm V1.0")
+        else:
+            yield self._frame(start, 1, 0xFF, bytes([self._UNKNOWN]))
+
+    def _frame(self, start: int, kind: int, code: int, parameters: bytes) -> bytes:
+        body = bytes([kind, code]) + len(parameters).to_bytes(2, "big") + parameters
+        return self._field.spoil(bytes([start]) + body + bytes([sum(body) % 256, self._ENDS[start]]), -2)
+
+
+class R2000(Polled):
+    """`A0 len address cmd … check`. Inventory 89 reads the antenna that 74 selected and ends with what it counted."""
+
+    ADDRESS: Final = 1
+
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self._antenna = 0
+
+    def take(self, typed: bytes) -> tuple[int, bytes | None]:
+        if typed[0] != 0xA0:
+            return 1, None
+        if len(typed) < 2:
+            return 0, None
+        size = 2 + typed[1]
+        if size < 5:
+            return 1, None
+        if len(typed) < size:
+            return 0, None
+        frame = typed[:size]
+        sound = sum(frame) % 256 == 0
+        if not sound:
+            return 1, None
+        return size, frame if frame[2] in (self.ADDRESS, 0xFF) else b""
+
+    def answer(self, command: bytes, now: float) -> Iterator[bytes]:
+        if not command:
+            return  # for another reader on the line
+        code = command[3]
+        if code == 0x74:
+            known = len(command) == 6 and command[4] < 8
+            self._antenna = command[4] if known else self._antenna
+            yield self._frame(bytes([code, 0x10 if known else 0x41]))
+        elif code == 0x89:
+            heard = self._field.round(now, self._antenna + 1)
+            for tag in heard:
+                number = tag.antenna - 1
+                rssi = (tag.rssi_dbm + 129 & 0x7F) | (0x80 if number > 3 else 0)
+                told = bytes([6 << 2 | number & 3]) + pc(tag.number) + tag.number + bytes([rssi])
+                yield self._frame(bytes([code]) + told)
+            yield self._frame(bytes([code, self._antenna, 0, 20]) + len(heard).to_bytes(4, "big"))
+        elif code == 0x72:
+            yield self._frame(bytes([code, 7, 8]))
+        else:
+            yield self._frame(bytes([code, 0x40]))
+
+    def _frame(self, body: bytes) -> bytes:
+        frame = bytes([0xA0, len(body) + 2, self.ADDRESS]) + body
+        return self._field.spoil(frame + bytes([-sum(frame) % 256]), -1)
+
+
+class Reader18(Polled):
+    """`len address cmd … CRC`. Inventory 01 tells all tags, in several frames where they do not fit into one."""
+
+    ADDRESS: Final = 0
+    _PER_FRAME: Final = 12
+
+    def take(self, typed: bytes) -> tuple[int, bytes | None]:
+        size = 1 + typed[0]
+        if not 5 <= size <= 40:
+            return 1, None
+        if len(typed) < size:
+            return 0, None
+        frame = typed[:size]
+        if crc_uhfreader(frame[:-2]) != frame[-2:]:
+            return 1, None
+        return size, frame if frame[1] in (self.ADDRESS, 0xFF) else b""
+
+    def answer(self, command: bytes, now: float) -> Iterator[bytes]:
+        if not command:
+            return
+        if command[2] == 0x01:
+            yield from self._inventory(now)
+        elif command[2] == 0x21:
+            yield self._frame(b"\x21\x00" + bytes.fromhex("0203090300001e0a"))
+        else:
+            yield self._frame(bytes([command[2], 0xFE]))
+
+    def _inventory(self, now: float) -> Iterator[bytes]:
+        heard = [tag.number for tag in self._field.round(now)]
+        if not heard:
+            yield self._frame(b"\x01\xfb")
+        for at in range(0, len(heard), self._PER_FRAME):
+            some = heard[at : at + self._PER_FRAME]
+            status = 0x03 if at + self._PER_FRAME < len(heard) else 0x01
+            entries = b"".join(bytes([len(number)]) + number for number in some)
+            yield self._frame(bytes([0x01, status, len(some)]) + entries)
+
+    def _frame(self, body: bytes) -> bytes:
+        frame = bytes([len(body) + 3, self.ADDRESS]) + body
+        return self._field.spoil(frame + crc_uhfreader(frame), -1)
+
+
+class Reader288(Reader18):
+    """The same frames; an inventory tells antenna and RSSI, tag by tag, and ends with an empty frame."""
+
+    def _inventory(self, now: float) -> Iterator[bytes]:
+        for tag in self._field.round(now):
+            entry = bytes([len(tag.number)]) + tag.number + bytes([tag.rssi_dbm + 129 & 0xFF])
+            yield self._frame(bytes([0x01, 0x03, 1 << tag.antenna - 1, 1]) + entry)
+        yield self._frame(bytes([0x01, 0x01, 0x01, 0]))
+
+
+class PN532(Polled):
+    """`00 00 FF LEN LCS TFI … DCS 00`. Each command is acknowledged, then answered; it reads two cards at the most."""
+
+    _START: Final = b"\x00\x00\xff"
+    _ACK: Final = b"\x00\x00\xff\x00\xff\x00"
+
+    def take(self, typed: bytes) -> tuple[int, bytes | None]:
+        at = typed.find(self._START)
+        if at:
+            return (len(typed) - 2 if len(typed) > 2 else 0, None) if at < 0 else (at, None)
+        if len(typed) < 5:
+            return 0, None
+        if typed[3:5] in (b"\x00\xff", b"\xff\x00"):
+            return (6, None) if len(typed) >= 6 else (0, None)
+        length, check = typed[3], typed[4]
+        if (length + check) % 256 or not length:
+            return 3, None
+        if len(typed) < 7 + length:
+            return 0, None
+        body = typed[5 : 5 + length]
+        sound = (sum(body) + typed[5 + length]) % 256 == 0 and body[0] == 0xD4
+        return 7 + length, body[1:] if sound else None
+
+    def answer(self, command: bytes, now: float) -> Iterator[bytes]:
+        yield self._ACK
+        code = command[0]
+        if code == 0x4A:
+            cards = self._field.round(now)[: min(2, command[1])]
+            targets = b"".join(
+                bytes([number, 0x00, 0x44 if len(card.number) > 4 else 0x04, 0x08, len(card.number)]) + card.number
+                for number, card in enumerate(cards, 1)
+            )
+            yield self._frame(bytes([0x4B, len(cards)]) + targets)
+        elif code == 0x02:
+            yield self._frame(b"\x03\x32\x01\x06\x07")
+        elif code in (0x14, 0x32):
+            yield self._frame(bytes([code + 1]))
+        else:
+            yield b"\x00\x00\xff\x01\xff\x7f\x81\x00"
+
+    def _frame(self, body: bytes) -> bytes:
+        told = b"\xd5" + body
+        head = self._START + bytes([len(told), -len(told) % 256])
+        return self._field.spoil(head + told + bytes([-sum(told) % 256, 0]), -2)
