@@ -97,7 +97,7 @@ def test_a_day(market: Market, new_page: NewPage) -> None:
     if lan_address() != "127.0.0.1":
         expect(page.locator(".gate")).to_contain_text("PIN 会以明文传送")
     sign_in(page, "03", "999999")
-    page.locator("#pin").fill("")
+    expect(page.locator(".toast")).to_contain_text("PIN 不对")
     sign_in(page, "03", PINS["03"])
     expect(page.locator(".who")).to_contain_text("王芳")
 

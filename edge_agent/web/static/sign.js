@@ -12,8 +12,8 @@ let asking = false;
 let pairing = null;
 
 async function take(answering, done) {
-  const answer = await answering;
   pin = "";
+  const answer = await answering;
   if (answer.ok) {
     change({ session: answer.csrf ? answer : Object.assign({}, s.session, answer) });
     location.hash = location.hash.replace(/pair=.*/, "");
