@@ -396,7 +396,15 @@ class Agent:
             )
             for station in self.config.station
         }
-        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        attestor = store.attestor
+        self._slips = Slips(
+            store,
+            bookkeeper,
+            issuer,
+            lambda: attestor.signer if attestor.blocked is None else None,
+            counters,
+            clock.now().wall_ms,
+        )
         store.on_kept(self._slips.kept)
         for printer in printers.values():
             printer.start()
