@@ -69,6 +69,7 @@ from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
 from edge_agent.watchman import Watchman
+from edge_agent.webhook import Webhook, targets
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -88,7 +89,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     problems += _check_codes(config, str(path)) + _check_city(config, str(path)) + _check_web(config, str(path))
-    problems += _check_assets(config, str(path))
+    problems += _check_assets(config, str(path)) + _check_webhooks(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -189,6 +190,17 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     return problems
 
 
+def _check_webhooks(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for section in config.webhook:
+        try:
+            targets([section])
+        except (OSError, ValueError) as problem:
+            hint = "a file that the agent's user may read, with a secret of 16 characters or more"
+            problems.append(Problem(file, f"webhook[{section.id}].secret_file", str(problem), hint))
+    return problems
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -256,6 +268,7 @@ class Agent:
         self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
+        self._start_webhooks(store)
         self._start_watchman(store)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
@@ -383,7 +396,15 @@ class Agent:
             )
             for station in self.config.station
         }
-        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        attestor = store.attestor
+        self._slips = Slips(
+            store,
+            bookkeeper,
+            issuer,
+            lambda: attestor.signer if attestor.blocked is None else None,
+            counters,
+            clock.now().wall_ms,
+        )
         store.on_kept(self._slips.kept)
         for printer in printers.values():
             printer.start()
@@ -397,6 +418,13 @@ class Agent:
             return codec
 
         return make
+
+    def _start_webhooks(self, store: Store) -> None:
+        for target in targets(self.config.webhook):
+            name = f"alarm/webhook {target.id}"
+            webhook = Webhook(target, store, partial(self.board.post, name))
+            webhook.start()
+            self._stops.append((f"webhook {target.id}", 0.2, webhook.stop))
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
