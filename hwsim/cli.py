@@ -610,3 +610,45 @@ def _ending(device: Device) -> Any:
         return bool(finished_at) and time.monotonic() - finished_at[0] > 1.0
 
     return over
+
+
+@main.command("pay")
+@click.option("--to", "url", required=True, help="The box's page, such as http://127.0.0.1:8080.")
+@click.option("--token", required=True, help="A token with the scope `pay`; `@FILE` reads it from a file.")
+@click.option("--amount-fen", type=click.IntRange(min=1), multiple=True, required=True, help="Repeat for more.")
+@click.option("--method", default="wechat", show_default=True, help="wechat, alipay, unionpay, ecny or card.")
+@click.option("--station", help="The counter, where the provider knows it.")
+@click.option("--reference", "number", help="The payment's number; default: a new one each time.")
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Tell of each so many times more.")
+@_seed
+def pay_(
+    url: str,
+    token: str,
+    amount_fen: tuple[int, ...],
+    method: str,
+    station: str | None,
+    number: str | None,
+    repeat: int,
+    seed: int,
+) -> None:
+    """Tell a box of payments, as a provider's callback does; one JSON line for each answer."""
+    import json
+    import random
+
+    from hwsim.pay import METHODS, Till, pay, reference
+
+    if method not in METHODS:
+        raise click.UsageError(f"{method!r} is no method; one of {', '.join(METHODS)}")
+    if token.startswith("@"):
+        token = Path(token[1:]).read_text().strip()
+    chance = random.Random(seed) if seed else random.SystemRandom()
+    till = Till(url=url.rstrip("/") + "/api/v1/payments", token=token, station=station)
+    heard = True
+    for amount in amount_fen:
+        status = 0
+        for answer in pay(till, amount_fen=amount, method=method, number=number or reference(chance), repeat=repeat):
+            click.echo(json.dumps(answer, ensure_ascii=False))
+            status = answer["status"]
+        heard = heard and status == 200
+    if not heard:
+        sys.exit(UNAVAILABLE)

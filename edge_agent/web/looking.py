@@ -58,8 +58,8 @@ class Looking:
 
     async def static(self, request: Request, _who: Who) -> Response:
         """A file of the page."""
-        path = (_STATIC / request.path_params["name"]).resolve()
-        if not path.is_relative_to(_STATIC.resolve()) or path.suffix not in _KINDS or not path.is_file():
+        path = _in_static(request.path_params["name"])
+        if path is None:
             raise Refusal(404, "not-found", "there is no such file", where="path")
         return _file(path)
 
@@ -158,6 +158,15 @@ class Looking:
             {"site": settings["site"], "complaint_number": settings["complaint_number"], **shown, "stops": list(stops)}
         )
 
+    async def attachment(self, request: Request, _who: Who) -> Response:
+        """A picture or certificate; what it is was told when it was taken, and browsers must not guess."""
+        found = await asyncio.to_thread(self._agent.attachment, request.path_params["sha256"])
+        if found is None:
+            raise Refusal(404, "not-found", "there is no such attachment here", where="path", right="its SHA-256")
+        data, kind = found
+        headers = {"cache-control": "private, max-age=86400", "content-security-policy": "sandbox"}
+        return Response(data, media_type=kind, headers=headers)
+
     async def figures(self, request: Request, _who: Who) -> Response:
         """The figures of the days, and of this month."""
         days = number_in(request, "days", 31, 1, 62) or 31
@@ -170,6 +179,16 @@ class Looking:
                     if name != "day":
                         sums[name] = sums.get(name, 0) + value
         return reply({"days": list(found)[-days:], "month": sums})
+
+
+def _in_static(name: str) -> Path | None:
+    """The file of the page with this name; None where there is none, wherever the name tries to lead."""
+    try:
+        path = (_STATIC / name).resolve()
+        found = path.is_relative_to(_STATIC.resolve()) and path.suffix in _KINDS and path.is_file()
+    except (OSError, ValueError):  # too long, or holds a NUL
+        return None
+    return path if found else None
 
 
 def _file(path: Path) -> Response:
