@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-from edge_agent.model import DeviceEvent, Document
+from edge_agent.model import DeviceEvent, Document, PushedSale
 
 API_VERSION: Final = 1
 READ_LIMIT: Final = 4096
@@ -87,6 +87,23 @@ class HangUp:
 
 
 CodecOutput = DeviceEvent | Send | HangUp
+
+
+FILE_MARK: Final = b"\x1c"
+"""How a transport of files (`folder:`) hands them over: a line `FILE_MARK BEGIN name`, the file's own bytes, and a line
+`FILE_MARK END`; then it waits. It takes lines: `BAD place reason TAB line` keeps a line aside, `DONE name` puts the
+file away, for which the codec waits until everything in it is kept. A file that holds the mark is refused."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """What a codec also is where the device wants to know that a sale is kept (kind `push`)."""
+
+    def settled(self, sale: PushedSale, now: float) -> Sequence[CodecOutput]:
+        """The sale is in the store, committed, or it had been before: answer the device, put its file away.
+
+        May come for sales that this codec has not told: of the connection before.
+        """
 
 
 @runtime_checkable
@@ -198,7 +215,7 @@ class Option:
 Maturity = Literal["captured", "manual"]
 """`captured`: tested with bytes taken from real devices; `manual`: written from documents only."""
 
-Kind = Literal["scale", "scanner", "rfid", "printer"]
+Kind = Literal["scale", "scanner", "rfid", "push", "printer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +353,14 @@ class Learner(Protocol):
         digits: int,
     ) -> str:
         """The text of a dialect file. Raises ValueError, with what would help, where the lessons do not make one."""
+
+
+@runtime_checkable
+class SettlingSession(Protocol):
+    """What a session also is that carries `Settles.settled` on to its codec."""
+
+    def settled(self, sale: PushedSale) -> Sequence[DeviceEvent]:
+        """See `Settles.settled`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
