@@ -370,12 +370,12 @@ class _Desk:
 
     def _hear(self, until: float, late: str) -> list[DeviceEvent]:
         """The events of the next bytes; raises `Unreadable` when it is late."""
-        from edge_agent.model import Reading, Rejected, Scan, Status, TagRead
+        from edge_agent.model import DeviceEvent
 
         while (left := until - clock.monotonic()) > 0:
             data = self._transport.read(min(0.2, left))
             outputs = self._codec.feed(data, clock.monotonic()) if data else ()
-            events = [o for o in outputs if isinstance(o, Reading | Rejected | Scan | Status | TagRead)]
+            events = [output for output in outputs if isinstance(output, DeviceEvent)]
             if events:
                 return events
         raise Unreadable(late)
