@@ -142,6 +142,34 @@ class Printer(Codec, Protocol):
         """The bytes that ask the printer how it stands; nothing where it cannot tell."""
 
 
+@runtime_checkable
+class CardCodec(Codec, Protocol):
+    """The codec of a reader whose cards take commands (APDUs): what is written to its port is one command."""
+
+    def card_in(self, raw: bytes) -> bytes | None:
+        """The ATR, where an event's bytes tell of a card that has come."""
+
+    def exchanged(self, raw: bytes) -> tuple[bytes, bytes] | None:
+        """The command, and the answer with its status word, that an event's bytes hold; None where they hold none."""
+
+
+@runtime_checkable
+class MemoryCodec(Codec, Protocol):
+    """The codec of a reader that reads and writes the memory banks of UHF tags (0 reserved, 1 EPC, 2 TID, 3 user).
+
+    Places and lengths are in words of two bytes. A reader does it with whatever tag it hears, and tells which it was.
+    """
+
+    def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
+        """Ask for so many words."""
+
+    def write_memory(self, bank: int, word: int, data: bytes, password: bytes = bytes(4)) -> Send:
+        """Write whole words."""
+
+    def memory_in(self, raw: bytes) -> tuple[str, bytes] | None:
+        """The number of the tag and the words read (empty once written), where an event's bytes tell so."""
+
+
 class Transport(Protocol):
     """Where bytes come from. Knows no codec and interprets nothing."""
 
