@@ -85,6 +85,7 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     registry.load_tables(path.parent / "dialects.d")
     config = load(path, overrides)
     problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    problems += _check_pushing(config, registry, str(path))
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
@@ -101,6 +102,20 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_pushing(config: Config, registry: Registry, file: str) -> list[Problem]:
+    """A device that pushes sales waits to hear that they are kept: each wants a station that records sales."""
+    problems = []
+    for device in config.device:
+        spec = registry.drivers.get(device.driver)
+        if spec is None or spec.kind != "push":
+            continue
+        modes = [station.mode for station in config.station if device.id in station.devices]
+        if not modes or set(modes) - {"sale", "log"}:
+            what = "pushes sales and is " + (f"at a station of mode {', '.join(modes)}" if modes else "at no station")
+            problems.append(Problem(file, f"device[{device.id}]", what, "a station of mode sale or log"))
+    return problems
 
 
 def _check_city(config: Config, file: str) -> list[Problem]:
@@ -341,8 +356,17 @@ class Agent:
         self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        readers: dict[str, DeviceRunner] = {}
         stations = [
-            StationRunner(s.id, self._station_maker(s, bookkeeper.books), store, bookkeeper, self.board, self._health)
+            StationRunner(
+                s.id,
+                self._station_maker(s, bookkeeper.books),
+                store,
+                bookkeeper,
+                self.board,
+                self._health,
+                settled=lambda device, sale: readers[device].settled(sale),
+            )
             for s in self.config.station
         ]
         devices = [
@@ -362,6 +386,7 @@ class Agent:
             for device in self.config.device
             if self.registry.drivers[device.driver].kind != "printer"
         ]
+        readers.update((reader.device, reader) for reader in devices)
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
