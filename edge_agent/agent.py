@@ -68,6 +68,7 @@ from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
+from edge_agent.watchman import Watchman
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -255,6 +256,7 @@ class Agent:
         self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
+        self._start_watchman(store)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
 
@@ -292,6 +294,16 @@ class Agent:
         self._bookkeeper = bookkeeper
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
+
+    def _start_watchman(self, store: Store) -> None:
+        def states() -> dict[str, str]:
+            found = self.board.latest("device/")
+            return {topic.removeprefix("device/"): str(value["state"]) for topic, value in found.items()}
+
+        gateway = self.config.gateway
+        watchman = Watchman(store, gateway.id, gateway.zone, states=states)
+        watchman.start()
+        self._stops.append(("watchman", 0.5, watchman.stop))
 
     def _start_figures(self, store: Store, bookkeeper: Bookkeeper) -> None:
         zone = self.config.gateway.zone
@@ -371,7 +383,15 @@ class Agent:
             )
             for station in self.config.station
         }
-        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        attestor = store.attestor
+        self._slips = Slips(
+            store,
+            bookkeeper,
+            issuer,
+            lambda: attestor.signer if attestor.blocked is None else None,
+            counters,
+            clock.now().wall_ms,
+        )
         store.on_kept(self._slips.kept)
         for printer in printers.values():
             printer.start()

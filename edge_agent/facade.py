@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from edge_agent.board import Watcher
 from edge_agent.model import Observation
@@ -111,6 +111,7 @@ class RecordDetail:
 
 
 Slip = Literal["receipt", "label", "certificate"]
+SLIPS: Final[tuple[Slip, ...]] = ("receipt", "label", "certificate")
 
 
 class NotPrinted(ValueError):

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "code": "code",
     "records": "records_cmd",
     "buffer": "buffer",
+    "receipt": "receipt_cmd",
     "keys": "keys_cmd",
     "uplink": "uplink_cmd",
     "ledger": "ledger_cmd",

@@ -62,6 +62,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "agent": ("代理", "agent"),
     "running": ("运行中", "running"),
     "not_running": ("未运行", "not running"),
+    "receipt.queued": ("已交打印机 {printer}, 任务 {job}", "given to printer {printer}, job {job}"),
     "chain": ("链", "chain"),
     "requeued": ("已重新排队 {n} 条", "{n} records queued again"),
     "exported": ("已导出 {n} 条", "{n} records exported"),

@@ -318,6 +318,8 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         flags.append("basis_unknown")
     if load.after_start:
         flags.append("loaded_at_start")
+    if load.unsteady:
+        flags.append("unstable")
     flags += settings.capacity(platter.observation.device).doubts(
         load.mass_mg if gross is None else gross,
         load.mass_mg if platter.unit in _EXACT else None,

@@ -70,11 +70,12 @@ class LogStation:
         return episode_drafts(self._settings, self._tags.close(), at)
 
     def command(self, command: Command) -> Outcome:
-        """`capture`: record a load that was on the platter when watching began."""
+        """`capture`: record a load that was on the platter when watching began; with `unstable` one that does not come
+        to rest, flagged."""
         if command.name != "capture":
             return Outcome(refused=Refused(code="unknown-command"))
         platter = self._platters.in_use
-        load = platter.cycle.take_by_hand()
+        load = platter.cycle.take_by_hand(unsteady=command.arguments.get("unstable") is True)
         if load is None:
             return Outcome(refused=Refused(code="nothing-to-capture"))
         return Outcome(drafts=(self._weighing(platter, load, command.at, operator=command.operator),))

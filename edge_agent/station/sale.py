@@ -310,7 +310,7 @@ class SaleStation:
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
         if goods.price_per != "each":
-            return self._desk.weigh(by_hand=by_hand), 1
+            return self._desk.weigh(by_hand=by_hand, unsteady=by_hand and arguments.yes("unstable")), 1
         try:
             pieces = arguments.whole("qty", 1, MOST_PIECES) or 1
         except NotDone:
