@@ -30,7 +30,7 @@ from hwsim.cli import main as hwsim
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SOURCE = "/market-1/gw-1"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Box:
@@ -87,12 +87,18 @@ class Box:
         command = [sys.executable, "-m", "edge_agent", "run", "--config", str(self.config)]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(lambda: Path(f"{self.path}.sock").exists(), "the agent answers")
+        until(self._answers, "the agent answers")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask(do="status")["ok"])
+        except ConnectionError:
+            return False
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(30) == 0, (self.folder / "log").read_text()
+            assert self.process.wait(60) == 0, (self.folder / "log").read_text()
             self.process = None
 
 
