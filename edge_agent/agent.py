@@ -69,6 +69,7 @@ from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
 from edge_agent.watchman import Watchman
+from edge_agent.webhook import Webhook, targets
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -84,11 +85,12 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     registry.load_tables(path.parent / "dialects.d")
     config = load(path, overrides)
     problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    problems += _check_pushing(config, registry, str(path))
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
     problems += _check_codes(config, str(path)) + _check_city(config, str(path)) + _check_web(config, str(path))
-    problems += _check_assets(config, str(path))
+    problems += _check_assets(config, str(path)) + _check_webhooks(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -100,6 +102,20 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_pushing(config: Config, registry: Registry, file: str) -> list[Problem]:
+    """A device that pushes sales waits to hear that they are kept: each wants a station that records sales."""
+    problems = []
+    for device in config.device:
+        spec = registry.drivers.get(device.driver)
+        if spec is None or spec.kind != "push":
+            continue
+        modes = [station.mode for station in config.station if device.id in station.devices]
+        if not modes or set(modes) - {"sale", "log"}:
+            what = "pushes sales and is " + (f"at a station of mode {', '.join(modes)}" if modes else "at no station")
+            problems.append(Problem(file, f"device[{device.id}]", what, "a station of mode sale or log"))
+    return problems
 
 
 def _check_city(config: Config, file: str) -> list[Problem]:
@@ -189,6 +205,17 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     return problems
 
 
+def _check_webhooks(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for section in config.webhook:
+        try:
+            targets([section])
+        except (OSError, ValueError) as problem:
+            hint = "a file that the agent's user may read, with a secret of 16 characters or more"
+            problems.append(Problem(file, f"webhook[{section.id}].secret_file", str(problem), hint))
+    return problems
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -256,6 +283,7 @@ class Agent:
         self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
+        self._start_webhooks(store)
         self._start_watchman(store)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
@@ -328,8 +356,17 @@ class Agent:
         self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        readers: dict[str, DeviceRunner] = {}
         stations = [
-            StationRunner(s.id, self._station_maker(s, bookkeeper.books), store, bookkeeper, self.board, self._health)
+            StationRunner(
+                s.id,
+                self._station_maker(s, bookkeeper.books),
+                store,
+                bookkeeper,
+                self.board,
+                self._health,
+                settled=lambda device, sale: readers[device].settled(sale),
+            )
             for s in self.config.station
         ]
         devices = [
@@ -349,6 +386,7 @@ class Agent:
             for device in self.config.device
             if self.registry.drivers[device.driver].kind != "printer"
         ]
+        readers.update((reader.device, reader) for reader in devices)
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
@@ -405,6 +443,13 @@ class Agent:
             return codec
 
         return make
+
+    def _start_webhooks(self, store: Store) -> None:
+        for target in targets(self.config.webhook):
+            name = f"alarm/webhook {target.id}"
+            webhook = Webhook(target, store, partial(self.board.post, name))
+            webhook.start()
+            self._stops.append((f"webhook {target.id}", 0.2, webhook.stop))
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)

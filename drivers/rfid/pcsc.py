@@ -90,6 +90,16 @@ class PcscCodec:
         """See `Codec.close`."""
         return [event for piece in self._frames.finish() for event in self._events(piece)]
 
+    def card_in(self, raw: bytes) -> bytes | None:
+        """See `CardCodec.card_in`."""
+        return raw[3:] if raw[:1] == bytes([_CAME]) else None
+
+    def exchanged(self, raw: bytes) -> tuple[bytes, bytes] | None:
+        """See `CardCodec.exchanged`."""
+        if raw[:1] != bytes([_ANSWER]):
+            return None
+        return raw[4 : 4 + raw[3]], raw[4 + raw[3] :]
+
     def _next(self, raw: bytes, now: float, every: float) -> list[CodecOutput]:
         """What is asked after a message: the number of a card that came, then its ATS, then the number again."""
         if raw[0] == _GONE:

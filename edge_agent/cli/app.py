@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",
     "catalogue": "catalogue_cmd",
+    "tags": "tags_cmd",
     "web": "web_cmd",
     "attachments": "attachments_cmd",
     "version": "version_cmd",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -383,6 +384,27 @@ class Web(_Section):
         return self.address[0] not in _LOOPBACK
 
 
+class WebhookSection(_Section):
+    """Another program that is told of each record."""
+
+    id: TopicLevel = Field(description="name of the webhook, unique")
+    url: str = Field(description="https://… where the records are posted; http:// only where you trust the line")
+    secret_file: str = Field(description="file with the secret that signs the calls, at least 16 characters")
+    types: tuple[Annotated[str, Field(pattern=r"^trace\.[a-z_]+\.v1$")], ...] = Field(
+        (), description="types of record, such as trace.sale.v1; absent: all"
+    )
+
+    _tuple = field_validator("types", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError(f"{text!r} is not an address to post to|https://host/path, without a user in it")
+        return text
+
+
 class Metrics(_Section):
     """Figures for a monitoring system."""
 
@@ -400,9 +422,10 @@ class Config(_Section):
     station: tuple[Station, ...] = ()
     receipt: Receipt = Field(default_factory=lambda: Receipt.model_validate({}))
     web: Web | None = None
+    webhook: tuple[WebhookSection, ...] = ()
     metrics: Metrics | None = None
 
-    _tuple = field_validator("trust", "device", "station", mode="before")(
+    _tuple = field_validator("trust", "device", "station", "webhook", mode="before")(
         lambda value: tuple(value) if isinstance(value, list) else value
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from edge_agent.model import Command, Instant, Observation, Reading, Scan
+from edge_agent.model import Command, Instant, Observation, PushedSale, Reading, Scan
 from edge_agent.records.bodies import Sale
 from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
@@ -27,6 +27,7 @@ from edge_agent.station.books import Books
 from edge_agent.station.bounded import Bounded
 from edge_agent.station.codes_seen import goods_of, party_of, understand
 from edge_agent.station.desk import Action, Desk, Quantity, carry_out
+from edge_agent.station.pushed import record_sale
 from edge_agent.station.stops import Stop
 from edge_agent.station.till import MOST_AMOUNT, Till
 
@@ -132,6 +133,8 @@ class SaleStation:
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
         self._at = observation.at
+        if isinstance(observation.event, PushedSale):
+            return record_sale(self._settings, self._books, observation, observation.event)
         if isinstance(observation.event, Scan):
             self._scan(observation.event)
         else:
