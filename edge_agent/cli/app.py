@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "records": "records_cmd",
     "buffer": "buffer",
     "keys": "keys_cmd",
+    "evidence": "evidence_cmd",
     "uplink": "uplink_cmd",
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",
