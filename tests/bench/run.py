@@ -44,6 +44,8 @@ GOALS = {
     "rss_mb_0_pending": ("under", 64),
     "rss_mb_1m_pending": ("under", 64),
     "rss_growth": ("under", 1.10),
+    "split_weighing_total_us": ("at most", 25),
+    "split_sale_total_us": ("at most", 25),
 }
 
 CONFIG = """\
@@ -79,6 +81,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="trace-bench-") as name:
         folder = Path(name)
         figures |= edge_agent("ingest", "--folder", name, "--records", str(arguments.records))
+        figures |= edge_agent("split", "--folder", name)
         figures |= edge_agent("latency", "--folder", name)
         with mosquitto(folder) as port:
             figures |= edge_agent("drain", "--folder", name, "--broker", f"127.0.0.1:{port}")
@@ -239,6 +242,8 @@ def report(figures: dict[str, Any]) -> int:
         ("rss_mb_0_pending",),
         ("rss_mb_1m_pending",),
         ("rss_growth",),
+        ("split_weighing_total_us",),
+        ("split_sale_total_us",),
     ):
         if not any(reached(figures[name], *GOALS[name]) for name in names):
             print(f"missed: {' or '.join(names)}")
