@@ -27,6 +27,7 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml .ci/system-packages
 	@touch $@
 
 setup-test: setup $(NODE)/.ready
+	@.ci/link-pyscard $(VENV)
 
 $(NODE)/.ready: tests/node/package-lock.json .ci/system-packages
 	@.ci/system-packages test
@@ -60,7 +61,7 @@ deb: setup ## the Debian package, for this release and architecture, into dist/
 
 lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-		--all-extras --group dev pyproject.toml --output-file requirements-dev.lock
+		--extra web --extra zstd --extra broker --group dev pyproject.toml --output-file requirements-dev.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 		--extra web --extra zstd pyproject.toml --output-file requirements.lock
 

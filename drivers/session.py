@@ -5,8 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from edge_agent.driver import Busy, Codec, CodecOutput, Disconnected, HangUp, Transport, TransportError, Watchful
-from edge_agent.model import DeviceEvent
+from edge_agent.driver import (
+    Busy,
+    Codec,
+    CodecOutput,
+    Disconnected,
+    HangUp,
+    Settles,
+    Transport,
+    TransportError,
+    Watchful,
+)
+from edge_agent.model import DeviceEvent, PushedSale
 
 Tap = Callable[[str, bytes, float], None]
 
@@ -65,6 +75,12 @@ class DeviceSession:
     def command(self, name: str) -> list[DeviceEvent]:
         """See `Session.command`."""
         return self._carry_out(self._codec.command(name, self._clock()))
+
+    def settled(self, sale: PushedSale) -> list[DeviceEvent]:
+        """See `SettlingSession`."""
+        if not isinstance(self._codec, Settles):
+            return []
+        return self._carry_out(self._codec.settled(sale, self._clock()))
 
     def close(self) -> list[DeviceEvent]:
         """See `Session.close`."""

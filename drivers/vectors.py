@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edge_agent.driver import Codec, CodecOutput
-from edge_agent.model import DeviceEvent, Reading, Rejected, Scan, Status, TagRead
+from edge_agent.model import DeviceEvent, PushedSale, Reading, Rejected, Scan, Status, TagRead
 
 
 def play(codec: Codec, pieces: Iterable[bytes]) -> list[DeviceEvent]:
@@ -21,7 +21,8 @@ def describe(event: DeviceEvent) -> str:
     """An event as a vector writes it.
 
     `1.236 kg stable gross` (weight, unit or `-`, stability, basis or `-`, then `tare=`, `price=`, `amount=`
-    where told), `overload`, `underload`, `scan ]C1 TEXT` (`-` without an identifier), `tag epc ID`, `status ack`,
+    where told), `overload`, `underload`, `sale NUMBER 500 g CODE 1234/1200`,
+    `scan ]C1 TEXT` (`-` without an identifier), `tag epc ID`, `status ack`,
     `rejected checksum`.
     """
     match event:
@@ -35,6 +36,10 @@ def describe(event: DeviceEvent) -> str:
             return f"scan {event.symbology or '-'} {event.text}"
         case TagRead():
             return f"tag {event.kind} {event.tag_id}"
+        case PushedSale():
+            amounts = f"{event.amount_raw_fen}/{event.amount_fen}"
+            much = f"{event.weight or event.pieces} {event.unit or 'pcs'}"
+            return f"sale {event.number} {much} {event.goods_code or '-'} {amounts}"
         case Status():
             return f"status {event.status}"
         case Rejected():

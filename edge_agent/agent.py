@@ -33,6 +33,7 @@ from edge_agent.capture import masked
 from edge_agent.catalogue import Catalogue, kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
 from edge_agent.cataloguer import Cataloguer
+from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config, ConfigError, Device, Problem, load
@@ -42,6 +43,7 @@ from edge_agent.corrector import Corrector
 from edge_agent.courier import take
 from edge_agent.driver import Printer, Session
 from edge_agent.exports.courier import header_from
+from edge_agent.exports.national import BadProfile, profile_of
 from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
@@ -59,12 +61,15 @@ from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
+from edge_agent.station.base import Capacity
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Kept, Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, LinkSettings, LinkStatus, Relay, TlsSettings, Witness
+from edge_agent.watchman import Watchman
+from edge_agent.webhook import Webhook, targets
 
 STOP_WITHIN: Final = 5.0
 _RECENT: Final = 20
@@ -80,11 +85,12 @@ def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry
     registry.load_tables(path.parent / "dialects.d")
     config = load(path, overrides)
     problems = check_devices(config, registry, str(path)) + _check_modes(config, str(path))
+    problems += _check_pushing(config, registry, str(path))
     if config.web is not None and importlib.util.find_spec("uvicorn") is None:
         what = "the page's packages are not installed"
         problems.append(Problem(str(path), "web", what, "pip install 'trace-edge-agent[web]', or leave [web] out"))
-    problems += _check_codes(config, str(path)) + _check_web(config, str(path))
-    problems += _check_assets(config, str(path))
+    problems += _check_codes(config, str(path)) + _check_city(config, str(path)) + _check_web(config, str(path))
+    problems += _check_assets(config, str(path)) + _check_webhooks(config, str(path))
     if problems:
         raise ConfigError(problems)
     return config, registry
@@ -96,6 +102,34 @@ def _check_modes(config: Config, file: str) -> list[Problem]:
         for s in config.station
         if s.mode not in MODES
     ]
+
+
+def _check_pushing(config: Config, registry: Registry, file: str) -> list[Problem]:
+    """A device that pushes sales waits to hear that they are kept: each wants a station that records sales."""
+    problems = []
+    for device in config.device:
+        spec = registry.drivers.get(device.driver)
+        if spec is None or spec.kind != "push":
+            continue
+        modes = [station.mode for station in config.station if device.id in station.devices]
+        if not modes or set(modes) - {"sale", "log"}:
+            what = "pushes sales and is " + (f"at a station of mode {', '.join(modes)}" if modes else "at no station")
+            problems.append(Problem(file, f"device[{device.id}]", what, "a station of mode sale or log"))
+    return problems
+
+
+def _check_city(config: Config, file: str) -> list[Problem]:
+    _, settings, faults = load_city(config.gateway.city_profile, config.profiles, (file, "gateway.city_profile"))
+    problems = [Problem(*fault) for fault in faults]
+    if not problems:
+        try:
+            profile_of(settings, "profile")
+        except BadProfile as problem:
+            name = config.gateway.city_profile or DEFAULT_CITY
+            problems.append(
+                Problem(file, "gateway.city_profile", f"{name}: {problem}", "see docs/reference/exports.md")
+            )
+    return problems
 
 
 def _check_codes(config: Config, file: str) -> list[Problem]:
@@ -171,6 +205,17 @@ def _check_web(config: Config, file: str) -> list[Problem]:
     return problems
 
 
+def _check_webhooks(config: Config, file: str) -> list[Problem]:
+    problems = []
+    for section in config.webhook:
+        try:
+            targets([section])
+        except (OSError, ValueError) as problem:
+            hint = "a file that the agent's user may read, with a secret of 16 characters or more"
+            problems.append(Problem(file, f"webhook[{section.id}].secret_file", str(problem), hint))
+    return problems
+
+
 class Agent:
     """A running agent. `start` raises the store's errors; everything later is supervised."""
 
@@ -238,6 +283,8 @@ class Agent:
         self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
+        self._start_webhooks(store)
+        self._start_watchman(store)
         self._start_doors(store)
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
 
@@ -276,6 +323,16 @@ class Agent:
         self._stops.append(("books", 0.5, bookkeeper.close))
         return bookkeeper
 
+    def _start_watchman(self, store: Store) -> None:
+        def states() -> dict[str, str]:
+            found = self.board.latest("device/")
+            return {topic.removeprefix("device/"): str(value["state"]) for topic, value in found.items()}
+
+        gateway = self.config.gateway
+        watchman = Watchman(store, gateway.id, gateway.zone, states=states)
+        watchman.start()
+        self._stops.append(("watchman", 0.5, watchman.stop))
+
     def _start_figures(self, store: Store, bookkeeper: Bookkeeper) -> None:
         zone = self.config.gateway.zone
         figures = FigureKeeper(store, zone, lambda: self.board.tell("figures", None))
@@ -299,8 +356,17 @@ class Agent:
         self._cataloguer.open()
 
     def _start_supervisor(self, store: Store, bookkeeper: Bookkeeper) -> None:
+        readers: dict[str, DeviceRunner] = {}
         stations = [
-            StationRunner(s.id, self._station_maker(s, bookkeeper.books), store, bookkeeper, self.board, self._health)
+            StationRunner(
+                s.id,
+                self._station_maker(s, bookkeeper.books),
+                store,
+                bookkeeper,
+                self.board,
+                self._health,
+                settled=lambda device, sale: readers[device].settled(sale),
+            )
             for s in self.config.station
         ]
         devices = [
@@ -320,6 +386,7 @@ class Agent:
             for device in self.config.device
             if self.registry.drivers[device.driver].kind != "printer"
         ]
+        readers.update((reader.device, reader) for reader in devices)
         supervisor = Supervisor(devices, stations)
         supervisor.start()
         self._supervisor = supervisor
@@ -354,7 +421,15 @@ class Agent:
             )
             for station in self.config.station
         }
-        self._slips = Slips(store, bookkeeper, issuer, lambda: None, counters, clock.now().wall_ms)
+        attestor = store.attestor
+        self._slips = Slips(
+            store,
+            bookkeeper,
+            issuer,
+            lambda: attestor.signer if attestor.blocked is None else None,
+            counters,
+            clock.now().wall_ms,
+        )
         store.on_kept(self._slips.kept)
         for printer in printers.values():
             printer.start()
@@ -368,6 +443,13 @@ class Agent:
             return codec
 
         return make
+
+    def _start_webhooks(self, store: Store) -> None:
+        for target in targets(self.config.webhook):
+            name = f"alarm/webhook {target.id}"
+            webhook = Webhook(target, store, partial(self.board.post, name))
+            webhook.start()
+            self._stops.append((f"webhook {target.id}", 0.2, webhook.stop))
 
     def _start_doors(self, store: Store) -> None:
         control = ControlServer(Path(f"{self.config.store.path}.sock"), self)
@@ -429,7 +511,9 @@ class Agent:
         self._duties[section.id] = duty = Duty(**orjson.loads(noted)) if noted else Duty()
         settings = dataclasses.replace(settings, duty=duty)
         if self._registrar is not None:
-            settings = dataclasses.replace(settings, device_flags=self._registrar.flags)
+            settings = dataclasses.replace(
+                settings, device_flags=self._registrar.flags, capacity=partial(_capacity, self._registrar)
+            )
         return lambda: make_station(settings, books)
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
@@ -700,6 +784,10 @@ class Agent:
             return CommandResult(refused=refused.code, kept=(), reason=str(refused))
         return CommandResult(refused=None, kept=(_kept_facts(kept),))
 
+    def city(self) -> dict[str, Any]:
+        """What the city profile says: papers, kinds of participants, price unit, dates and bounds of law."""
+        return load_city(self.config.gateway.city_profile, self.config.profiles)[0].plain()
+
     def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Change the signing key, or say that it is right; see `signing_desk.attend`."""
         return attend(self.store, verb, arguments)
@@ -848,10 +936,18 @@ def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
     )
 
 
+def _capacity(registrar: Registrar, device: str) -> Capacity:
+    """What the ledger knows of a scale's plate."""
+    facts = registrar.asset(device).facts
+    return Capacity(**{name: facts.get(name) for name in ("min_mg", "max_mg", "e_mg", "d_mg")})
+
+
 def station_settings(section: StationSection, config: Config, registry: Registry) -> Settings:
     """What a station has to know, from its section of the configuration."""
     mine = [device for device in config.device if device.id in section.devices]
     rules = section.rules
+    city, _, _ = load_city(config.gateway.city_profile, config.profiles)
+    tolerance_set = "balance_tolerance" in rules.model_fields_set
     return Settings(
         id=section.id,
         mode=section.mode,
@@ -870,7 +966,8 @@ def station_settings(section: StationSection, config: Config, registry: Registry
         scales=tuple(device.id for device in mine if registry.drivers[device.driver].kind == "scale"),
         units={device.id: device.unit for device in mine if device.unit is not None},
         role=section.role,
-        codes=_code_profile(section.codes),
+        codes=_code_profile({**city.code_settings, **section.codes}),
+        price_per=city.price_per,
         round_off=rules.round_off,
         min_capacity_mg=rules.min_capacity,
         batches=BatchRules(
@@ -878,8 +975,8 @@ def station_settings(section: StationSection, config: Config, registry: Registry
             no_upstream=rules.no_upstream,
             over_balance=rules.over_balance,
             stopped=rules.stopped,
-            tolerance_permille=rules.balance_tolerance,
-            tolerances=rules.balance_tolerances,
+            tolerance_permille=rules.balance_tolerance if tolerance_set else city.tolerance_permille,
+            tolerances={**city.tolerances, **rules.balance_tolerances},
             days=rules.batch_days,
         ),
         crates=rules.crates,

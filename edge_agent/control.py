@@ -20,7 +20,7 @@ import structlog
 
 from edge_agent.attachments import NotTaken
 from edge_agent.event_json import event_json
-from edge_agent.facade import Facade
+from edge_agent.facade import SLIPS, Facade, NotPrinted
 from edge_agent.model import Observation, StateChange
 
 _LONGEST_REQUEST: Final = 64 * 1024
@@ -111,6 +111,7 @@ class ControlServer:
             "sign.evidence": self._keys,
             "ledger": self._ledger,
             "recording": self._recording,
+            "print": self._print,
             "catalogue": partial(self._catalogue, upload),
             "attach": partial(self._attach, upload),
             "attachments": self._attachments,
@@ -159,6 +160,17 @@ class ControlServer:
             details=details,
         )
         yield {"ok": result.refused is None, "refused": result.refused, "reason": result.reason, "kept": result.kept}
+
+    def _print(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Print `what` (receipt, label, certificate) of `record`, on a printer of `station` or of its own."""
+        what = next((slip for slip in SLIPS if slip == request.get("what")), None)
+        if what is None:
+            yield _refusal(f"what is one of {', '.join(SLIPS)}")
+            return
+        try:
+            yield {"ok": True, **self._agent.slips.print(str(request["record"]), what, request.get("station"))}
+        except NotPrinted as problem:
+            yield {"ok": False, "refused": problem.code, "reason": str(problem)}
 
     def _keys(self, request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield {"ok": True, **self._agent.keys(str(request["do"]), request)}

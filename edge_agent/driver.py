@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 from urllib.parse import parse_qsl
 
-from edge_agent.model import DeviceEvent, Document
+from edge_agent.model import DeviceEvent, Document, PushedSale
 
 API_VERSION: Final = 1
 READ_LIMIT: Final = 4096
@@ -89,6 +89,23 @@ class HangUp:
 CodecOutput = DeviceEvent | Send | HangUp
 
 
+FILE_MARK: Final = b"\x1c"
+"""How a transport of files (`folder:`) hands them over: a line `FILE_MARK BEGIN name`, the file's own bytes, and a line
+`FILE_MARK END`; then it waits. It takes lines: `BAD place reason TAB line` keeps a line aside, `DONE name` puts the
+file away, for which the codec waits until everything in it is kept. A file that holds the mark is refused."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """What a codec also is where the device wants to know that a sale is kept (kind `push`)."""
+
+    def settled(self, sale: PushedSale, now: float) -> Sequence[CodecOutput]:
+        """The sale is in the store, committed, or it had been before: answer the device, put its file away.
+
+        May come for sales that this codec has not told: of the connection before.
+        """
+
+
 @runtime_checkable
 class Codec(Protocol):
     """Bytes in, events out; sans-I/O. Times are monotonic seconds passed in by the caller.
@@ -123,6 +140,34 @@ class Printer(Codec, Protocol):
 
     def ask(self, now: float) -> Sequence[CodecOutput]:
         """The bytes that ask the printer how it stands; nothing where it cannot tell."""
+
+
+@runtime_checkable
+class CardCodec(Codec, Protocol):
+    """The codec of a reader whose cards take commands (APDUs): what is written to its port is one command."""
+
+    def card_in(self, raw: bytes) -> bytes | None:
+        """The ATR, where an event's bytes tell of a card that has come."""
+
+    def exchanged(self, raw: bytes) -> tuple[bytes, bytes] | None:
+        """The command, and the answer with its status word, that an event's bytes hold; None where they hold none."""
+
+
+@runtime_checkable
+class MemoryCodec(Codec, Protocol):
+    """The codec of a reader that reads and writes the memory banks of UHF tags (0 reserved, 1 EPC, 2 TID, 3 user).
+
+    Places and lengths are in words of two bytes. A reader does it with whatever tag it hears, and tells which it was.
+    """
+
+    def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
+        """Ask for so many words."""
+
+    def write_memory(self, bank: int, word: int, data: bytes, password: bytes = bytes(4)) -> Send:
+        """Write whole words."""
+
+    def memory_in(self, raw: bytes) -> tuple[str, bytes] | None:
+        """The number of the tag and the words read (empty once written), where an event's bytes tell so."""
 
 
 class Transport(Protocol):
@@ -170,7 +215,7 @@ class Option:
 Maturity = Literal["captured", "manual"]
 """`captured`: tested with bytes taken from real devices; `manual`: written from documents only."""
 
-Kind = Literal["scale", "scanner", "rfid", "printer"]
+Kind = Literal["scale", "scanner", "rfid", "push", "printer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +353,14 @@ class Learner(Protocol):
         digits: int,
     ) -> str:
         """The text of a dialect file. Raises ValueError, with what would help, where the lessons do not make one."""
+
+
+@runtime_checkable
+class SettlingSession(Protocol):
+    """What a session also is that carries `Settles.settled` on to its codec."""
+
+    def settled(self, sale: PushedSale) -> Sequence[DeviceEvent]:
+        """See `Settles.settled`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

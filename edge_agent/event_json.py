@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
-from edge_agent.model import DeviceEvent, Reading, Rejected, Scan, Status, TagRead
+from edge_agent.model import DeviceEvent, PushedSale, Reading, Rejected, Scan, Status, TagRead
 
 
 def event_json(event: DeviceEvent) -> dict[str, Any]:
@@ -34,6 +35,9 @@ def event_json(event: DeviceEvent) -> dict[str, Any]:
                 "rssi_dbm": event.rssi_dbm,
                 "raw": raw,
             }
+        case PushedSale():
+            told = {f.name: getattr(event, f.name) for f in dataclasses.fields(event) if f.name not in ("raw", "where")}
+            return {"event": "sale", **told, "raw": raw}
         case Status():
             return {"event": "status", "status": event.status, "raw": raw}
         case Rejected():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from edge_agent.board import Watcher
 from edge_agent.model import Observation
@@ -111,6 +111,7 @@ class RecordDetail:
 
 
 Slip = Literal["receipt", "label", "certificate"]
+SLIPS: Final[tuple[Slip, ...]] = ("receipt", "label", "certificate")
 
 
 class NotPrinted(ValueError):
@@ -225,6 +226,10 @@ class Facade(Protocol):
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]
     ) -> CommandResult:
         """Void, amend or return a kept record; see `Corrector.correct`. Refused: the code, and the words."""
+
+    def city(self) -> dict[str, Any]:
+        """The city profile: `{name, title, source, price_per, vouchers: [{type, name, name_en, code}],
+        operators: [{code, name, name_en}], law: [{id, says, source, since, value, unit}]}`."""
 
     def keys(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Change the signing key, or say that it is right."""

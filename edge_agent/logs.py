@@ -70,7 +70,7 @@ def configure(level: str = "info") -> None:
         steps.append(structlog.processors.TimeStamper(fmt="iso", utc=True))
     steps += [structlog.processors.format_exc_info, tail]
     if sys.stderr.isatty():
-        steps.append(structlog.dev.ConsoleRenderer(pad_event_to=24))
+        steps.append(structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback))
     else:
         steps.append(structlog.processors.JSONRenderer(serializer=_dumps))
     structlog.configure(

@@ -81,6 +81,39 @@ class TagRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushedSale:
+    """A sale that a trace scale made by itself and hands over (front-end role, 前置机).
+
+    `number` is the scale's own number of the line: what comes again with it is the same sale. `sold_at` is the time by
+    the scale's clock, `YYYY-MM-DDTHH:MM:SS` without a zone. `weight`, `gross` and `tare` are decimal texts in `unit`;
+    `pieces` where it was sold by the piece. Money is in fen: `amount_raw_fen` before and `amount_fen` after rounding
+    off (抹零), both as the scale computed them. `batch` is what was sold from, `trace_code` what the buyer got.
+    `where` names file and line, for people.
+    """
+
+    number: str
+    raw: bytes
+    sold_at: str | None = None
+    weight: str | None = None
+    unit: str | None = None
+    gross: str | None = None
+    tare: str | None = None
+    pieces: int | None = None
+    goods_code: str | None = None
+    goods_name: str | None = None
+    batch: str | None = None
+    trace_code: str | None = None
+    upstream: str | None = None
+    price_fen: int | None = None
+    price_per: Literal["kg", "500g", "each"] | None = None
+    amount_raw_fen: int | None = None
+    amount_fen: int | None = None
+    seller: str | None = None
+    buyer: str | None = None
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A valid frame without a weight, a code or a tag: an acknowledgement, busy, an error, a heartbeat."""
 
@@ -97,7 +130,7 @@ class Rejected:
     raw: bytes
 
 
-DeviceEvent = Reading | Scan | TagRead | Status | Rejected
+DeviceEvent = Reading | Scan | TagRead | PushedSale | Status | Rejected
 
 
 class DeviceState(enum.StrEnum):

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from edge_agent.driver import Codec, CodecOutput, DriverSpec
-from edge_agent.model import DeviceEvent, Reading, Rejected, Scan, Status, TagRead
+from edge_agent.model import DeviceEvent, PushedSale, Reading, Rejected, Scan, Status, TagRead
 
 LEAST_FRAMES: Final = 3
 LEAST_SHARE: Final = 0.6
@@ -299,6 +299,8 @@ def _word(event: DeviceEvent) -> str:
             return event.text[:40]
         case TagRead():
             return f"{event.kind} {event.tag_id}"
+        case PushedSale():
+            return f"sale {event.number}"
         case Status():
             return f"{event.status} {event.detail}".strip()
         case Rejected():

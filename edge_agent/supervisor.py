@@ -28,6 +28,7 @@ from edge_agent.driver import (
     DriverSpec,
     PermissionDenied,
     Session,
+    SettlingSession,
     TransportError,
     Watchful,
 )
@@ -39,6 +40,7 @@ from edge_agent.model import (
     DeviceEvent,
     DeviceState,
     Observation,
+    PushedSale,
     Reading,
     Rejected,
     Scan,
@@ -84,6 +86,7 @@ class Counters:
     scans: int = 0
     tags: int = 0
     statuses: int = 0
+    sales: int = 0
     rejected: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
@@ -96,6 +99,8 @@ class Counters:
                 self.scans += 1
             case TagRead():
                 self.tags += 1
+            case PushedSale():
+                self.sales += 1
             case Status():
                 self.statuses += 1
             case Rejected():
@@ -109,6 +114,7 @@ class Counters:
             "readings": self.readings,
             "scans": self.scans,
             "tags": self.tags,
+            "sales": self.sales,
             "statuses": self.statuses,
             "rejected": self.rejected,
             "reasons": dict(self.reasons),
@@ -138,6 +144,8 @@ class DeviceRunner:
         self._spec = spec
         self._is_card = is_card
         self._asked: deque[_Asked] = deque()
+        self._settled: deque[PushedSale] = deque()
+        self._owed: dict[int, int] = {}  # by the identity of a sale, how many stations have not kept it yet
         self._again = threading.Event()
         self._make_session = make_session
         self._mailboxes = mailboxes
@@ -198,6 +206,10 @@ class DeviceRunner:
         self._asked.append(asked)
         asked.done.result(timeout)
 
+    def settled(self, sale: PushedSale) -> None:
+        """A station has kept a sale, or had it already; the device hears of it when all stations have."""
+        self._settled.append(sale)
+
     def restart(self) -> None:
         """Close the port and open it anew."""
         self._again.set()
@@ -252,6 +264,7 @@ class DeviceRunner:
                     self._stop.wait(_FLOOD_PAUSE)
                 if self._asked:
                     self._carry_out(session)
+                self._settle(session)
             if self._again.is_set():
                 self._change(DeviceState.LOST, "restarted by a person")
         finally:
@@ -259,6 +272,18 @@ class DeviceRunner:
                 self._asked.popleft().done.set_exception(ConnectionError(f"{self.device} was lost"))
             for event in session.close():
                 self._take(event)
+
+    def _settle(self, session: Session) -> None:
+        """Tell the device what is kept, so that it may forget it."""
+        while self._settled:
+            sale = self._settled.popleft()
+            left = self._owed.pop(id(sale), 1) - 1
+            if left:
+                self._owed[id(sale)] = left
+                continue
+            if isinstance(session, SettlingSession):
+                for event in session.settled(sale):
+                    self._take(event)
 
     def _carry_out(self, session: Session) -> None:
         """Send what was asked; a fault of the line goes on to the supervising loop."""
@@ -351,6 +376,8 @@ class DeviceRunner:
         if isinstance(event, Scan | TagRead) and self._is_card(observation):
             return  # somebody signs in; the number of the card goes no further
         self._board.tell(f"observation/{self.device}", observation)
+        if isinstance(event, PushedSale):
+            self._owed[id(event)] = len(self._mailboxes)
         for mailbox in self._mailboxes:
             mailbox.put(observation)
 
@@ -388,6 +415,15 @@ def _plausible(event: DeviceEvent) -> DeviceEvent:
 
 
 @dataclass(slots=True)
+class _Owed:
+    """A sale whose device waits to hear that it is kept, and the records that have to be kept before."""
+
+    device: str
+    sale: PushedSale
+    missing: set[str]
+
+
+@dataclass(slots=True)
 class _Unconfirmed:
     draft: Draft
     ticket: Ticket
@@ -404,8 +440,11 @@ class StationRunner:
         bookkeeper: Bookkeeper,
         board: Board,
         health: Health,
+        settled: Callable[[str, PushedSale], None] = lambda _device, _sale: None,
     ) -> None:
         self.station_id = station_id
+        self._settled = settled
+        self._owed: deque[_Owed] = deque()
         self._make = make
         self._keeper = keeper
         self._bookkeeper = bookkeeper
@@ -488,6 +527,10 @@ class StationRunner:
             view = station.view
         for draft in drafts:
             self._submit(draft)
+        if isinstance(observation.event, PushedSale):
+            # Nothing to keep: it is recorded already, or about to be; then what is on its way comes first.
+            ids = {d.id for d in drafts} or {entry.draft.id for entry in self._unconfirmed}
+            self._owed.append(_Owed(observation.device, observation.event, ids))
         self._board.post(f"station/{self.station_id}", view)
 
     def _carry_out(self, station: Station, request: Request) -> None:
@@ -531,9 +574,14 @@ class StationRunner:
                 self._alarm(str(problem))
                 again.append(entry.draft)
             else:
+                for owed in self._owed:
+                    owed.missing.discard(entry.draft.id)
                 if self._alarmed:
                     self._alarmed = False
                     self._board.post("alarm/store", None)
+        while self._owed and not self._owed[0].missing:
+            owed = self._owed.popleft()
+            self._settled(owed.device, owed.sale)
         for draft in again:
             if self._stop.is_set():
                 self._log.error("record.not_kept", id=draft.id, type=draft.type, reason="stopping")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -63,6 +64,7 @@ def list_() -> None:
     from hwsim.faults import KINDS
     from hwsim.instruments import DIALECTS, SCANNERS
     from hwsim.printer import LANGUAGES
+    from hwsim.push import PUSHERS
     from hwsim.rfid import TITLES
     from hwsim.running import say
 
@@ -74,6 +76,8 @@ def list_() -> None:
         say({"kind": "rfid", "name": name, "title": title, "source": source})
     for name, title in LANGUAGES.items():
         say({"kind": "printer", "name": name, "title": title})
+    for name, title in PUSHERS.items():
+        say({"kind": "push", "name": name, "title": title})
     for kind, title in KINDS.items():
         say({"kind": "fault", "name": kind, "title": title})
     for name in packaged_names():
@@ -303,6 +307,55 @@ def printer(link: Path | None, language: str, trouble: tuple[str, ...], **given:
             raise ValueError(f"trouble {', '.join(sorted(unknown))} is not one of {', '.join(TROUBLES)}")
         instrument = Printer(language=language, on_slip=show, trouble=set(trouble))
     _run(f"printer {language}", instrument, given["port"], link, given["faults"], given["seed"], given["seconds"])
+
+
+@main.command()
+@click.argument("kind")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="sale-files: where they are left.")
+@click.option("--to", help="dp-401: HOST:PORT of the agent.")
+@click.option("--count", type=click.IntRange(1), help="How many sales; endless by default.")
+@click.option("--every", default=2.0, show_default=True, help="Seconds from one sale, or file, to the next.")
+@click.option("--per-file", default=5, show_default=True, help="Sales in a file.")
+@click.option("--slowly", default=0.0, help="Write files in pieces, so many seconds apart.")
+@_seed
+@_seconds
+def push(kind: str, folder: Path | None, to: str | None, seed: int, seconds: float | None, **given: Any) -> None:
+    """A trace scale of KIND that pushes the sales which it made by itself."""
+    from datetime import datetime
+
+    from hwsim.push import PUSHERS, LabelScale, file_line, sales, write_file
+    from hwsim.running import Halt, say
+    from hwsim.sockets import parse_address
+
+    if kind not in PUSHERS or (kind == "sale-files") != (folder is not None) or (kind == "dp-401") != (to is not None):
+        raise click.UsageError("say sale-files with --folder, or dp-401 with --to")
+    halt = Halt()
+    stream = sales(seed, datetime.now().replace(microsecond=0))
+    sold = answered = 0
+    with _usage():
+        scale = LabelScale(*parse_address(to)) if to is not None else None
+    began = time.monotonic()
+
+    def over() -> bool:
+        late = seconds is not None and time.monotonic() - began >= seconds
+        return late or (given["count"] is not None and sold >= given["count"])
+
+    while not over() and not halt.asked:
+        if folder is not None:
+            lines = [file_line(next(stream)) for _ in range(given["per_file"])]
+            name = f"sales-{seed}-{sold:06d}.txt"
+            try:
+                write_file(folder, name, "".join(lines), slowly=given["slowly"])
+            except OSError as problem:
+                _fail(IO_ERROR, f"{folder}: {problem}")
+            sold += len(lines)
+            say({"file": name, "sales": len(lines)})
+        elif scale is not None:
+            answered += scale.push(next(stream))
+            sold += 1
+            say({"sold": sold, "answered": answered})
+        halt.wait(given["every"], over=over)
+    say({"sold": sold, **({} if scale is None else {"answered": answered, "repeated": scale.repeated})})
 
 
 @main.command()
@@ -610,3 +663,45 @@ def _ending(device: Device) -> Any:
         return bool(finished_at) and time.monotonic() - finished_at[0] > 1.0
 
     return over
+
+
+@main.command("pay")
+@click.option("--to", "url", required=True, help="The box's page, such as http://127.0.0.1:8080.")
+@click.option("--token", required=True, help="A token with the scope `pay`; `@FILE` reads it from a file.")
+@click.option("--amount-fen", type=click.IntRange(min=1), multiple=True, required=True, help="Repeat for more.")
+@click.option("--method", default="wechat", show_default=True, help="wechat, alipay, unionpay, ecny or card.")
+@click.option("--station", help="The counter, where the provider knows it.")
+@click.option("--reference", "number", help="The payment's number; default: a new one each time.")
+@click.option("--repeat", type=click.IntRange(min=0), default=0, help="Tell of each so many times more.")
+@_seed
+def pay_(
+    url: str,
+    token: str,
+    amount_fen: tuple[int, ...],
+    method: str,
+    station: str | None,
+    number: str | None,
+    repeat: int,
+    seed: int,
+) -> None:
+    """Tell a box of payments, as a provider's callback does; one JSON line for each answer."""
+    import json
+    import random
+
+    from hwsim.pay import METHODS, Till, pay, reference
+
+    if method not in METHODS:
+        raise click.UsageError(f"{method!r} is no method; one of {', '.join(METHODS)}")
+    if token.startswith("@"):
+        token = Path(token[1:]).read_text().strip()
+    chance = random.Random(seed) if seed else random.SystemRandom()
+    till = Till(url=url.rstrip("/") + "/api/v1/payments", token=token, station=station)
+    heard = True
+    for amount in amount_fen:
+        status = 0
+        for answer in pay(till, amount_fen=amount, method=method, number=number or reference(chance), repeat=repeat):
+            click.echo(json.dumps(answer, ensure_ascii=False))
+            status = answer["status"]
+        heard = heard and status == 200
+    if not heard:
+        sys.exit(UNAVAILABLE)

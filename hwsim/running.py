@@ -30,6 +30,11 @@ class Halt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._asked.set())
 
+    @property
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self._asked.is_set()
+
     def wait(
         self,
         seconds: float | None = None,

@@ -228,7 +228,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("Impinj Speedway R220, R420, xSpan", "Zebra FX7500, FX9600", "Alien, Kathrein and other LLRP readers"),
     source="EPCglobal LLRP 1.0.1 and 1.1; messages captured from Impinj and Zebra readers",
-    maturity="captured",
+    maturity="manual",
     interfaces=("tcp", "memory"),
     options=(
         Option(name="poll", type="boolean", default=True, help="set the reader up and start it; false: listen only"),

@@ -45,7 +45,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("RDM6300", "RDM630", "readers of EM4100 cards with the same frame"),
     source="RDM6300 data sheet; frames of public tests",
-    maturity="captured",
+    maturity="manual",
     line=MappingProxyType({"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     tells=("checksum",),
 )

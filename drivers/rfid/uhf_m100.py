@@ -24,7 +24,7 @@ from drivers.checksum import crc16_ccitt, total
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
 from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, signed, status
-from edge_agent.driver import Dialogue, DriverSpec, Option
+from edge_agent.driver import Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent
 
 _ENDS: Final = MappingProxyType({0xBB: 0x7E, 0xAA: 0xDD})
@@ -73,16 +73,49 @@ def _framed(start: int, body: bytes) -> bytes:
     return bytes([start]) + body + total(body) + bytes([_ENDS[start]])
 
 
-def _make(options: Mapping[str, Any]) -> TagCodec:
+class M100Codec(TagCodec):
+    """Inventory, and the memory of tags; see `MemoryCodec`.
+
+    39 read, 49 write:  password (4)  bank  word (2)  words (2)  [data]       answered by  n  PC PC EPC (n)  data, or 00
+    """
+
+    def __init__(self, start: int, asking: Asking | None) -> None:
+        super().__init__(Sized(5, _measure, _check), _read, asking)
+        self._start = start
+
+    def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.read_memory`."""
+        return self._ask(0x39, password + bytes([bank]) + word.to_bytes(2, "big") + words.to_bytes(2, "big"))
+
+    def write_memory(self, bank: int, word: int, data: bytes, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.write_memory`."""
+        place = bytes([bank]) + word.to_bytes(2, "big") + (len(data) // 2).to_bytes(2, "big")
+        return self._ask(0x49, password + place + data)
+
+    def memory_in(self, raw: bytes) -> tuple[str, bytes] | None:
+        """See `MemoryCodec.memory_in`."""
+        if len(raw) < 10 or raw[1] != 1 or raw[2] not in (0x39, 0x49):
+            return None
+        told = raw[5:-2]
+        if not 2 < told[0] < len(told):
+            return None
+        data = told[1 + told[0] :]
+        return told[3 : 1 + told[0]].hex().upper(), data if raw[2] == 0x39 else b""
+
+    def _ask(self, command: int, parameters: bytes) -> Send:
+        return Send(data=_framed(self._start, bytes([0, command]) + len(parameters).to_bytes(2, "big") + parameters))
+
+
+def _make(options: Mapping[str, Any]) -> M100Codec:
     asking = None
+    start = 0xAA if options.get("frame", "BB") == "AA" else 0xBB
     if options.get("poll", True):
-        start = 0xAA if options.get("frame", "BB") == "AA" else 0xBB
         asking = Asking(
             always=(_framed(start, b"\x00\x22\x00\x00"),),
             answered=lambda raw: raw[1] > 0,
             every=options.get("poll_ms", 50) / 1000,
         )
-    return TagCodec(Sized(5, _measure, _check), _read, asking)
+    return M100Codec(start, asking)
 
 
 SPEC = DriverSpec(

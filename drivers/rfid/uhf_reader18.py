@@ -81,7 +81,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("Chafon CF-RU5102, CF-RU5106, CF-RU6403", "readers of many brands with UHFReader18"),
     source="UHFReader18 user's manual; frames of public tests",
-    maturity="captured",
+    maturity="manual",
     line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=(
         *asking_options(50),

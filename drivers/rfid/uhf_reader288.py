@@ -94,7 +94,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("Chafon CF-MU801, CF-MU804, CF-RU5306", "UHFReader86 and UHFReader288 readers"),
     source="UHFReader288 user's manual; frames of public tests",
-    maturity="captured",
+    maturity="manual",
     line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=(
         *asking_options(50),

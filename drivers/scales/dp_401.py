@@ -34,7 +34,7 @@ _PACKET = re.compile(rb"HB|SCALE-[0-9]{2}|KONTROLLU AKTAR OK\?")
 _PROMPT: Final = "asks whether it may send"
 
 
-class _Packets:
+class Packets:
     """Packets that are known by their words, and lines."""
 
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
@@ -71,7 +71,7 @@ def _dialect(division: str) -> Dialect:
     # in steps of 100 g the digits are tenths of a kilogram
     gross = rb"(?!0{7})" + _TEN if division == "auto" else _TEN
     return Dialect(
-        framing=_Packets(),
+        framing=Packets(),
         forms=(
             Form(
                 pattern=re.compile(

@@ -185,7 +185,7 @@ SPEC = DriverSpec(
     make=_make,
     models=("METTLER TOLEDO 8142, 8530, IND131, IND245, IND445, XK3124, WILDCAT", "Vector VI-200", "Liden LUW2001"),
     source="WILDCAT technical manual pp. 6-4, 6-5; IND445 manual p. 50; IND131/331 manual p. 121",
-    maturity="captured",
+    maturity="manual",
     line=MappingProxyType({"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     tells=("unit", "stability", "basis", "overload", "tare", "checksum"),
     dialogue=Dialogue(commands=tuple(sorted(_COMMANDS))),

@@ -44,6 +44,19 @@ def list_drivers(output: str) -> None:
         }
         for spec in sorted(registry.drivers.values(), key=lambda spec: (spec.kind, spec.id))
     ]
-    show(rows, ("driver", "kind", "models", "tells", "maturity", "from"), output)
+    if output == "table":
+        rows = [{**row, "line": _short(row["line"])} for row in rows]
+    columns = ("driver", "kind", "models", "interfaces", "line", "tells", "maturity", "source", "from")
+    show(rows, columns, output)
     for fault in registry.faults:
         click.echo(f"{say('fault')}: {fault.origin}: {fault.what}", err=True)
+
+
+def _short(line: dict[str, str]) -> str:
+    """Line settings in their usual short form, such as 9600 8N1; empty where a device has no line."""
+    if not line:
+        return ""
+    bits, parity, stop = (
+        line.get(key, usual) for key, usual in (("bytesize", "8"), ("parity", "N"), ("stopbits", "1"))
+    )
+    return f"{line.get('baud', '9600')} {bits}{parity}{stop}"

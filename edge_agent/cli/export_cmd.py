@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,21 +112,17 @@ def _selection(
 
 def _profile(name: str | None, config_path: Path) -> XmlProfile:
     """The profile of this name: a file of the site, else one that comes with the agent."""
+    from edge_agent.city import load_city
     from edge_agent.exports.national import BadProfile, profile_of
 
-    name = name or _PROFILE
-    own = config_path.parent / "profiles.d" / f"{name}.toml"
-    packaged = resources.files("edge_agent.exports") / "profiles" / f"{name}.toml"
-    known = sorted(each.name.removesuffix(".toml") for each in packaged.parent.iterdir())  # type: ignore[attr-defined]
-    if "/" in name or not (own.is_file() or packaged.is_file()):
-        hint = f"known: {', '.join(known)}; or make {own}"
-        raise exits.Exit(exits.CONFIGURATION, f"gateway.city_profile: there is no profile {name!r}; {hint}")
-    file: Any = own if own.is_file() else packaged
+    _, settings, faults = load_city(name, config_path.parent / "profiles.d", (str(config_path), "gateway.city_profile"))
+    if faults:
+        text = "\n".join(f"{fault.file}: {fault.key}: {fault.what}; {fault.hint}" for fault in faults)
+        raise exits.Exit(exits.CONFIGURATION, text)
     try:
-        return profile_of(tomllib.loads(file.read_text(encoding="utf-8")), str(file))
-    except (BadProfile, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        text = str(problem) if isinstance(problem, BadProfile) else f"{file}: {problem}"
-        raise exits.Exit(exits.CONFIGURATION, text) from None
+        return profile_of(settings, f"profile {settings['name']}")
+    except BadProfile as problem:
+        raise exits.Exit(exits.CONFIGURATION, str(problem)) from None
 
 
 class _Source:

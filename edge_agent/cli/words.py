@@ -62,6 +62,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "agent": ("代理", "agent"),
     "running": ("运行中", "running"),
     "not_running": ("未运行", "not running"),
+    "receipt.queued": ("已交打印机 {printer}, 任务 {job}", "given to printer {printer}, job {job}"),
     "chain": ("链", "chain"),
     "requeued": ("已重新排队 {n} 条", "{n} records queued again"),
     "exported": ("已导出 {n} 条", "{n} records exported"),
@@ -191,6 +192,11 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "probe.listening": ("监听 {line} …", "listening with {line} …"),
     "probe.as_is": ("当前设置", "the port as it is"),
     "probe.asking": ("按 {driver} 的方式询问（{line}）…", "asking as {driver} does, with {line} …"),
+    "tags.not_active": (
+        "以上为将要写入的内容，未写入任何数据；确认写入请加 --active",
+        "This is what would be written; nothing was. Add --active to write it.",
+    ),
+    "tags.no_card": ("未发现标签或卡片", "no tag or card was found"),
     "probe.try_active": (
         "若设备要询问才回答，请加 --active（会向端口写入询问字节）",
         "An instrument that must be asked needs --active (which writes polls to the port).",

@@ -116,11 +116,13 @@ def _finish(case: _Case, outcome: _Outcome) -> Classified:
     raw = case.raw if outcome.raw is None else outcome.raw
     fields, problems = finding.fields, finding.problems
     if outcome.masked:
-        masked = private.mask_inside(raw)
+        masked = private.mask_inside(raw, case.profile)
         if masked != raw:
             raw = masked
-            fields = {key: private.mask_inside(value) for key, value in fields.items()}
-            problems = tuple(Problem(one.code, private.mask_inside(one.words), one.fatal) for one in problems)
+            fields = {key: private.mask_inside(value, case.profile) for key, value in fields.items()}
+            problems = tuple(
+                Problem(one.code, private.mask_inside(one.words, case.profile), one.fatal) for one in problems
+            )
             problems += (Problem(PERSONAL_MASKED, "a personal number inside the text was masked", fatal=False),)
     if "\ufffd" in raw:
         problems += (Problem("undecodable", "parts of the text could not be decoded", fatal=False),)

@@ -25,6 +25,8 @@ _MAX_MASK: Final = 64
 _MOBILE: Final = re.compile(r"(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}")
 _RESIDENT: Final = re.compile(r"[1-9][0-9]{16}[0-9Xx]")
 _EMV: Final = re.compile(r"000201[!-~\s]*6304[0-9A-Fa-f]{4}")
+_LINE_END: Final = re.compile(r"[\r\n]")
+_LINES: Final = re.compile(r"([\r\n]+)")
 _CARD_STARTS: Final = ("begin:vcard", "mecard:", "tel:", "sms:", "smsto:", "mailto:")
 _INSIDE: Final = re.compile(r"(?<![0-9])(?:[1-9][0-9]{16}[0-9Xx]|1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4})(?![0-9])")
 
@@ -90,9 +92,17 @@ def forget(code_class: CodeClass, kind: str, text: str, profile: CodeProfile, va
     return Classified(code_class=code_class, raw=mask, valid=valid, fields=fields, problems=(note,), private=True)
 
 
-def mask_inside(text: str) -> str:
-    """A text with the resident identity numbers and mobile numbers inside it masked."""
-    return _INSIDE.sub(_mask_found, text)
+def mask_inside(text: str, profile: CodeProfile) -> str:
+    """A text with the resident identity numbers and mobile numbers inside it masked, and lines that are payment codes.
+
+    Two scans may come as one text of two lines, where the box was busy when the second came.
+    """
+    masked = _INSIDE.sub(_mask_found, text)
+    if not _LINE_END.search(masked):
+        return masked
+    return "".join(
+        _MASK * len(part) if payment_kind(part.strip(), profile) is not None else part for part in _LINES.split(masked)
+    )
 
 
 def _mask_found(found: re.Match[str]) -> str:

@@ -40,7 +40,9 @@ def load(path: Path, overrides: Iterable[str] = ()) -> Config:
     problems = _override(tree, overrides, str(path))
     if problems:
         raise ConfigError(problems)
-    return parse(tree, str(path))
+    config = parse(tree, str(path))
+    config._file = path
+    return config
 
 
 def parse(tree: dict[str, Any], file: str) -> Config:
@@ -100,7 +102,8 @@ def _put(tree: dict[str, Any], path: list[str], value: Any) -> bool:
 
 
 def _cross_checks(config: Config, file: str) -> Iterable[Problem]:
-    for kind, items in (("device", config.device), ("station", config.station)):
+    kinds = (("device", config.device), ("station", config.station), ("webhook", config.webhook))
+    for kind, items in kinds:
         ids = [item.id for item in items]
         for double in sorted({name for name in ids if ids.count(name) > 1}):
             yield Problem(file, f"{kind}[{double}].id", "is given twice", f"a name of its own for every {kind}")
@@ -138,6 +141,8 @@ def _named_files(config: Config) -> Iterable[tuple[str, str | None]]:
             yield "uplink.tls.ca", config.uplink.tls.ca
             yield "uplink.tls.cert", config.uplink.tls.cert
             yield "uplink.tls.key", config.uplink.tls.key
+    for webhook in config.webhook:
+        yield f"webhook[{webhook.id}].secret_file", webhook.secret_file
     if config.web is not None and not isinstance(config.web.tls, bool):
         yield "web.tls.cert", config.web.tls.cert
         yield "web.tls.key", config.web.tls.key

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -12,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WrapSerializer,
     field_validator,
     model_validator,
@@ -381,6 +384,27 @@ class Web(_Section):
         return self.address[0] not in _LOOPBACK
 
 
+class WebhookSection(_Section):
+    """Another program that is told of each record."""
+
+    id: TopicLevel = Field(description="name of the webhook, unique")
+    url: str = Field(description="https://… where the records are posted; http:// only where you trust the line")
+    secret_file: str = Field(description="file with the secret that signs the calls, at least 16 characters")
+    types: tuple[Annotated[str, Field(pattern=r"^trace\.[a-z_]+\.v1$")], ...] = Field(
+        (), description="types of record, such as trace.sale.v1; absent: all"
+    )
+
+    _tuple = field_validator("types", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError(f"{text!r} is not an address to post to|https://host/path, without a user in it")
+        return text
+
+
 class Metrics(_Section):
     """Figures for a monitoring system."""
 
@@ -398,11 +422,24 @@ class Config(_Section):
     station: tuple[Station, ...] = ()
     receipt: Receipt = Field(default_factory=lambda: Receipt.model_validate({}))
     web: Web | None = None
+    webhook: tuple[WebhookSection, ...] = ()
     metrics: Metrics | None = None
 
-    _tuple = field_validator("trust", "device", "station", mode="before")(
+    _tuple = field_validator("trust", "device", "station", "webhook", mode="before")(
         lambda value: tuple(value) if isinstance(value, list) else value
     )
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from; None where it was made otherwise."""
+        return self._file
+
+    @property
+    def profiles(self) -> Path | None:
+        """Where the site's own city profiles lie."""
+        return None if self._file is None else self._file.parent / "profiles.d"
 
     @property
     def unused(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -176,6 +177,7 @@ def _extension(data: Mapping[str, Any], record: Event) -> Epcis:
     return {name: value for name, value in extension.items() if value not in (None, "", [], {})}
 
 
+@lru_cache(maxsize=1024)
 def _own(name: str) -> str:
     """The name of a field as an extension; names that end in `List` mean something of their own to EPCIS tools."""
     return f"{PREFIX}:{quote(name, safe='')}{'_' if name.endswith('List') else ''}"
@@ -364,7 +366,7 @@ def _disposal(names: Names, data: Mapping[str, Any]) -> Epcis | None:
 
 
 def _stop(names: Names, data: Mapping[str, Any]) -> Epcis | None:
-    about = _about(names, data)
+    about = _about(names, {**data, "net_mg": data.get("remaining_mg")})
     return about and about | ({"disposition": "recalled"} if data.get("directive") else {})
 
 

@@ -143,7 +143,7 @@ _RECORD: Final = frozenset({"id", "sequence", "chain", "subject", "hash", "time"
 
 def profile_of(settings: Mapping[str, Any], where: str) -> XmlProfile:
     """The profile of a parsed TOML file; raises `BadProfile`."""
-    known = {"name", "title", "source", "root", "withdrawn", "messages", "tables"}
+    known = {"name", "title", "source", "root", "withdrawn", "messages", "tables", "city"}
     unknown = sorted(set(settings) - known)
     if unknown:
         raise BadProfile(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 Flag = Literal[
+    "above_max",
     "added",
     "amount_mismatch",
     "basis_unknown",
@@ -19,6 +20,7 @@ Flag = Literal[
     "loaded_at_start",
     "manual",
     "no_upstream",
+    "off_step",
     "over_balance",
     "price_suspect",
     "private_masked",
@@ -39,6 +41,9 @@ class Meaning(NamedTuple):
 
 FLAGS: Final[Mapping[Flag, Meaning]] = MappingProxyType(
     {
+        "above_max": Meaning(
+            "超过秤的最大秤量加 9e", "the load is above the scale's maximum capacity and nine intervals (Max + 9e)"
+        ),
         "added": Meaning(
             "未回零加放：净重为新增部分，原有货物作皮重",
             "goods were added without return to zero: the net mass is what was added, what lay there is the tare",
@@ -68,6 +73,10 @@ FLAGS: Final[Mapping[Flag, Meaning]] = MappingProxyType(
         "no_upstream": Meaning(
             "没有对应的进货批次",
             "no batch of the seller stands behind this line: where the goods came from is not recorded",
+        ),
+        "off_step": Meaning(
+            "示值不是分度值的整数倍，驱动或量程设置可能有误",
+            "the indication is no multiple of the scale's interval d: driver, unit or range may be set wrong",
         ),
         "over_balance": Meaning(
             "该批次售出量超过进货量", "more of the batch went out than came in, beyond the tolerance of the goods"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from edge_agent.catalogue import Catalogue
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, Role
@@ -13,7 +13,7 @@ from edge_agent.model import Command, DeviceState, Instant, Observation, Reading
 from edge_agent.records.bodies import Body, clock_facts
 from edge_agent.records.envelope import Draft, draft
 from edge_agent.records.flags import Flag
-from edge_agent.records.money import RoundOff
+from edge_agent.records.money import PricePer, RoundOff
 from edge_agent.station.numbers import Share
 from edge_agent.station.tags import TagRules
 from edge_agent.station.weigh_cycle import CycleRules, Load, Phase, WeighCycle, Weight
@@ -75,14 +75,50 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What the plate of a scale says: least and largest load, verification interval e, interval of the display d."""
+
+    min_mg: int | None = None
+    max_mg: int | None = None
+    e_mg: int | None = None
+    d_mg: int | None = None
+
+    def doubts(self, gross_mg: int, shown_mg: int | None, least_mg: int | None = None) -> list[Flag]:
+        """What is doubtful about a load: under Min (`least_mg`, where a station's rules say it), over Max + 9e, which
+        no scale may indicate (OIML R 76-1, 4.2.3), or no multiple of d. `shown_mg` is None where the unit has no whole
+        milligrams."""
+        least = self.min_mg if least_mg is None else least_mg
+        found: list[Flag] = []
+        if least is not None and gross_mg < least:
+            found.append("below_min")
+        if self.max_mg is not None and gross_mg > self.max_mg + 9 * (self.e_mg or self.d_mg or 0):
+            found.append("above_max")
+        if self.d_mg and shown_mg is not None and shown_mg % self.d_mg:
+            found.append("off_step")
+        return found
+
+
+_NO_CAPACITY: Final = Capacity()
+_EXACT: Final = frozenset({"kg", "g", "mg", "t", "jin", "liang"})
+
+
+def no_capacity(_device: str) -> Capacity:
+    """Nothing is known of any scale."""
+    return _NO_CAPACITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a station has to know.
 
     `scales` are its devices that weigh; `units` names the unit of each device whose frames carry none. `role` is what
     its scanners read, goods or parties; None where both are met. `codes` brings what decides about codes in this city
-    and shop. `round_off` is how far amounts are rounded off.
+    and shop. `round_off` is how far amounts are rounded off. `price_per` is what a price is for where nobody says.
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
+    what the ledger holds against a scale; every record weighed with it carries that. `capacity` is what the scale's
+    plate says. `duty` is who works here now; `operator` stands in while nobody does.
+
     what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
     `operator` stands in while nobody does. `tags` says when a tag is in view.
     """
@@ -102,10 +138,13 @@ class Settings:
     min_capacity_mg: int | None = None
     batches: BatchRules = field(default_factory=BatchRules)
     crates: Mapping[str, int] = field(default_factory=dict)
+    price_per: PricePer = "kg"
     share: Share = field(default_factory=Share)
     first_number: int | None = None
     duty: Duty = field(default_factory=Duty)
     device_flags: DeviceFlags = no_flags
+    capacity: Callable[[str], Capacity] = no_capacity
+
     tags: TagRules = field(default_factory=TagRules)
 
 
@@ -279,8 +318,13 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         flags.append("basis_unknown")
     if load.after_start:
         flags.append("loaded_at_start")
-    if settings.min_capacity_mg is not None and load.mass_mg < settings.min_capacity_mg:
-        flags.append("below_min")
+    if load.unsteady:
+        flags.append("unstable")
+    flags += settings.capacity(platter.observation.device).doubts(
+        load.mass_mg if gross is None else gross,
+        load.mass_mg if platter.unit in _EXACT else None,
+        settings.min_capacity_mg,
+    )
     flags += settings.device_flags(platter.observation.device, platter.observation.at)
     return {
         "device": platter.observation.device,

@@ -42,6 +42,7 @@ from edge_agent.station.stops import Stops
 _NOT_TAKEN_IN: Final = frozenset({"refused", "returned"})
 _CORRECTIONS: Final = 5_000
 _VEHICLES: Final = 1_000
+_PUSHED: Final = 20_000
 
 _MOVES: Final = frozenset(kind.TYPE for kind in (Intake, Sale, Return, Loss, Stocktake, Transfer, Transform, Disposal))
 FOLDED: Final = _MOVES | {kind.TYPE for kind in (IntakeReview, GateEntry, Settlement, StopSale, Release, Void, Amend)}
@@ -97,12 +98,17 @@ class Books:
         self.stops = Stops()
         self.sales = RecentSales()
         self._passings: Bounded[Passing] = Bounded(_VEHICLES)
+        self._pushed: Bounded[str] = Bounded(_PUSHED)
         self._effects: Bounded[tuple[Effect, ...]] = Bounded(RECENT)
         self._corrected: Bounded[tuple[Effect, ...]] = Bounded(_CORRECTIONS)
 
     def passing(self, plate_no: str) -> Passing | None:
         """The first weighing of a vehicle whose second one has not come yet."""
         return self._passings.get(plate_no)
+
+    def was_pushed(self, device: str, number: str) -> bool:
+        """Whether a sale that a scale made by itself is recorded already, among the newest of them."""
+        return f"{device}\t{number}" in self._pushed
 
     def recent_batches(self, party: str | None, goods: str, *, now_ms: int, days: int) -> list[Account]:
         """A seller's batches of goods that the market took in and that are not older than `days`, stopped ones too."""
@@ -153,6 +159,8 @@ class Books:
         self.sales.take(entry.id, entry.type, entry.data)
         data = entry.data
         match entry.type:
+            case Sale.TYPE if data.get("device_record"):
+                self._pushed.put(f"{data['device']}\t{data['device_record']}", entry.id)
             case Void.TYPE:
                 self.sales.correct(data["corrects"], None)
                 for passing in [each for each in self._passings if each.id == data["corrects"]]:

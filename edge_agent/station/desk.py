@@ -63,7 +63,10 @@ class Quantity:
     def take(self) -> None:
         """The load is captured: it is in a record now."""
         if self.platter is not None and self.load is not None:
-            _ = self.platter.cycle.take_by_hand() if self.load.after_start else self.platter.cycle.take()
+            if self.load.after_start or self.load.unsteady:
+                self.platter.cycle.take_by_hand(unsteady=self.load.unsteady)
+            else:
+                self.platter.cycle.take()
 
     @property
     def net_mg(self) -> int | None:
@@ -134,10 +137,10 @@ class Desk:
 
     # --- how much
 
-    def weigh(self, *, by_hand: bool = False) -> Quantity:
+    def weigh(self, *, by_hand: bool = False, unsteady: bool = False) -> Quantity:
         """The load that could be taken now, less crates and deductions. Raises `NotDone` with the reason."""
         platter = self.platters.in_use
-        load = platter.cycle.could_take_by_hand() if by_hand else platter.cycle.load
+        load = platter.cycle.could_take_by_hand(unsteady=unsteady) if by_hand else platter.cycle.load
         if load is None:
             raise NotDone(why_not(platter))
         fields = weighed_fields(self.settings, platter, load)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_agent.model import Command, Instant, Observation, Scan, TagRead
+from edge_agent.model import Command, Instant, Observation, PushedSale, Scan, TagRead
 from edge_agent.records.bodies import ScanBody, Weighing
 from edge_agent.records.envelope import Draft
 from edge_agent.station.base import (
@@ -19,7 +19,9 @@ from edge_agent.station.base import (
     weighed_fields,
     weight_view,
 )
+from edge_agent.station.books import Books
 from edge_agent.station.codes_seen import understand
+from edge_agent.station.pushed import record_sale
 from edge_agent.station.tag_records import episode_drafts
 from edge_agent.station.tags import TagsInView
 from edge_agent.station.weigh_cycle import Load
@@ -28,8 +30,9 @@ from edge_agent.station.weigh_cycle import Load
 class LogStation:
     """A place where everything that is weighed or scanned is recorded, without an operator's word."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, books: Books) -> None:
         self._settings = settings
+        self._books = books
         self._platters = Platters(settings)
         self._tags = TagsInView(settings.tags)
         self._last_scan: str | None = None
@@ -53,6 +56,8 @@ class LogStation:
         match observation.event:
             case Scan() as scan:
                 return [self._scan(scan, observation)]
+            case PushedSale() as sale:
+                return record_sale(self._settings, self._books, observation, sale)
             case TagRead() as tag:
                 events = self._tags.see(tag, observation.device, observation.driver, observation.at)
                 return episode_drafts(self._settings, events, observation.at)
@@ -70,11 +75,12 @@ class LogStation:
         return episode_drafts(self._settings, self._tags.close(), at)
 
     def command(self, command: Command) -> Outcome:
-        """`capture`: record a load that was on the platter when watching began."""
+        """`capture`: record a load that was on the platter when watching began; with `unstable` one that does not come
+        to rest, flagged."""
         if command.name != "capture":
             return Outcome(refused=Refused(code="unknown-command"))
         platter = self._platters.in_use
-        load = platter.cycle.take_by_hand()
+        load = platter.cycle.take_by_hand(unsteady=command.arguments.get("unstable") is True)
         if load is None:
             return Outcome(refused=Refused(code="nothing-to-capture"))
         return Outcome(drafts=(self._weighing(platter, load, command.at, operator=command.operator),))

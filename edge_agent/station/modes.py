@@ -19,7 +19,7 @@ from edge_agent.station.transform import TransformStation
 
 MODES: Final[Mapping[str, Callable[[Settings, Books], Station]]] = MappingProxyType(
     {
-        "log": lambda settings, _books: LogStation(settings),
+        "log": LogStation,
         "sale": SaleStation,
         "intake": IntakeStation,
         "transfer": TransferStation,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from edge_agent.model import Command, Instant, Observation, Reading, Scan
+from edge_agent.model import Command, Instant, Observation, PushedSale, Reading, Scan
 from edge_agent.records.bodies import Sale
 from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
@@ -27,6 +27,7 @@ from edge_agent.station.books import Books
 from edge_agent.station.bounded import Bounded
 from edge_agent.station.codes_seen import goods_of, party_of, understand
 from edge_agent.station.desk import Action, Desk, Quantity, carry_out
+from edge_agent.station.pushed import record_sale
 from edge_agent.station.stops import Stop
 from edge_agent.station.till import MOST_AMOUNT, Till
 
@@ -132,6 +133,8 @@ class SaleStation:
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
         self._at = observation.at
+        if isinstance(observation.event, PushedSale):
+            return record_sale(self._settings, self._books, observation, observation.event)
         if isinstance(observation.event, Scan):
             self._scan(observation.event)
         else:
@@ -155,7 +158,7 @@ class SaleStation:
             self._goods = Goods(
                 code=goods.code,
                 name=goods.name,
-                price_per=item.price_per if item else "kg",
+                price_per=item.price_per if item else self._settings.price_per,
                 lot=goods.lot,
                 serial=goods.serial,
                 expiry=goods.expiry,
@@ -188,7 +191,7 @@ class SaleStation:
         told = arguments.some(("code", "price_per"))
         code = told.get("code")
         item = self._books.catalogue.find(code) if isinstance(code, str) else None
-        per = told.get("price_per", item.price_per if item else "kg")
+        per = told.get("price_per", item.price_per if item else self._settings.price_per)
         if not isinstance(code, str) or per not in ("kg", "500g", "each"):
             raise NotDone("bad-goods")
         try:
@@ -310,7 +313,7 @@ class SaleStation:
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
         if goods.price_per != "each":
-            return self._desk.weigh(by_hand=by_hand), 1
+            return self._desk.weigh(by_hand=by_hand, unsteady=by_hand and arguments.yes("unstable")), 1
         try:
             pieces = arguments.whole("qty", 1, MOST_PIECES) or 1
         except NotDone:

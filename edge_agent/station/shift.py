@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from edge_agent.model import Command, Instant, Observation
-from edge_agent.records.bodies import Shift
+from edge_agent.records.bodies import Patrol, Shift
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import Draft
 from edge_agent.station.arguments import Arguments, NotDone
@@ -19,7 +19,8 @@ class Staffed:
     """A station with its shifts. Whoever is on duty is the operator of what nobody else signs for.
 
     Command `shift`: `action` (`begin`, `end`), and `cash_fen`, the money in the drawer. The command's operator begins;
-    where somebody else is on duty, their shift ends first, with the same count of the drawer.
+    where somebody else is on duty, their shift ends first, with the same count of the drawer. Command `patrol`: see
+    `_patrol`.
     """
 
     def __init__(self, station: Station, settings: Settings) -> None:
@@ -44,11 +45,12 @@ class Staffed:
         return self._station.close(at) if isinstance(self._station, Watching) else ()
 
     def command(self, command: Command) -> Outcome:
-        """Shifts are handled here, everything else by the station."""
-        if command.name != "shift":
+        """Shifts and patrols are handled here, everything else by the station."""
+        action = {"shift": self._shift, "patrol": self._patrol}.get(command.name)
+        if action is None:
             return self._station.command(command)
         try:
-            return Outcome(drafts=tuple(self._shift(command, Arguments(command.arguments))))
+            return Outcome(drafts=tuple(action(command, Arguments(command.arguments))))
         except NotDone as problem:
             return Outcome(refused=Refused(code=problem.code))
 
@@ -75,6 +77,25 @@ class Staffed:
             drafts.append(self._draft(command, "end", duty.person, cash))
             duty.end()
         return drafts
+
+    def _patrol(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
+        """Somebody looked at `target` (else at this station) and found `result` (`good`, `problem`): `findings` in
+        words, `due` (a day) by when it must be put right, `pictures` by their hash."""
+        found: dict[str, Any] = arguments.some(("result", "findings", "due"))
+        if "result" not in found:
+            raise NotDone("no-result")
+        if found["result"] == "problem" and not found.get("findings"):
+            raise NotDone("no-findings")
+        body = Patrol(
+            captured_by="manual",
+            target=arguments.text("target") or self._settings.id,
+            pictures=tuple(arguments.texts("pictures")),
+            **common(self._settings, command.at, operator=command.operator),
+            **found,
+        )
+        if body_problems(Patrol, body.to_data()):
+            raise NotDone("bad-patrol")
+        return (to_draft(self._settings, command.at, body),)
 
     def _draft(self, command: Command, action: Literal["begin", "end"], who: str, cash: int | None) -> Draft:
         fields: dict[str, Any] = common(self._settings, command.at, operator=who)

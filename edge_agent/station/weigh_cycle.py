@@ -59,11 +59,15 @@ class Weight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A stable load. `base_mg` is what lay on the platter before it (0 after a return to zero)."""
+    """A load. `base_mg` is what lay on the platter before it (0 after a return to zero).
+
+    It is stable, but where a person insisted on taking one that is `unsteady`.
+    """
 
     mass_mg: int
     base_mg: int
     after_start: bool = False
+    unsteady: bool = False
 
     @property
     def added_mg(self) -> int:
@@ -100,6 +104,7 @@ class WeighCycle:
         self._run: _Run | None = None
         self._base = 0
         self._steady = False
+        self._newest: int | None = None  # what the scale shows now; None where it shows no mass
 
     @property
     def phase(self) -> Phase | None:
@@ -121,6 +126,7 @@ class WeighCycle:
     def weight(self, weight: Weight, mono_ms: int) -> None:
         """Take one reading."""
         mass = weight.mass_mg
+        self._newest = mass if weight.condition == "ok" else None
         if weight.condition != "ok" or mass is None:
             self._unsteady()
             # An overload is a load being put on; an underload says nothing about the goods.
@@ -139,6 +145,7 @@ class WeighCycle:
         steady again.
         """
         self._unsteady()
+        self._newest = None
         if self._phase is Phase.STABLE:
             self._phase = Phase.LOADING
 
@@ -149,15 +156,22 @@ class WeighCycle:
             self._capture(load.mass_mg)
         return load
 
-    def could_take_by_hand(self) -> Load | None:
-        """The steady load that was there when watching began; None unless that is so."""
+    def could_take_by_hand(self, *, unsteady: bool = False) -> Load | None:
+        """The steady load that was there when watching began; with `unsteady` any load that does not come to rest,
+        as the scale shows it now. None unless that is so."""
+        if unsteady and not self._steady and self._phase in (Phase.LOADING, Phase.LOADED_AT_START):
+            mass = self._newest
+            if mass is None or mass - self._base < self._rules.min_load:
+                return None
+            after_start = self._phase is Phase.LOADED_AT_START
+            return Load(mass_mg=mass, base_mg=self._base, after_start=after_start, unsteady=True)
         if self._phase is not Phase.LOADED_AT_START or not self._steady or self._run is None:
             return None
         return Load(mass_mg=self._run.newest, base_mg=0, after_start=True)
 
-    def take_by_hand(self) -> Load | None:
-        """Take a steady load that was there when watching began; None unless that is so."""
-        load = self.could_take_by_hand()
+    def take_by_hand(self, *, unsteady: bool = False) -> Load | None:
+        """Take such a load; None unless there is one."""
+        load = self.could_take_by_hand(unsteady=unsteady)
         if load is not None:
             self._capture(load.mass_mg)
         return load

@@ -129,6 +129,10 @@ class Reader:
             finally:
                 cursor.close()
 
+    def count(self, first: int, last: int) -> int:
+        """How many records from `first` to `last` are there."""
+        return int(self._one("SELECT count(*) FROM records WHERE sequence BETWEEN ? AND ?", first, last)[0])
+
     def head(self) -> Head:
         """The last record's place; (0, 64 zeros) while there is none."""
         return head_of(self._one(LAST_ROW))

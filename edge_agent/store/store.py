@@ -251,6 +251,10 @@ class Store:
         """Kept records in order; see `Reader.read`."""
         return self._reader.read(first, last=last, limit=limit, max_bytes=max_bytes)
 
+    def count(self, first: int, last: int) -> int:
+        """How many records of a range are there; see `Reader.count`."""
+        return self._reader.count(first, last)
+
     def find(self, id_or_sequence: str) -> Row | None:
         """The record with this id or sequence; see `Reader.find`."""
         return self._reader.find(id_or_sequence)

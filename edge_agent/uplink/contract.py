@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from edge_agent.records.bodies.terms import Digest, Moment
 from edge_agent.records.schemas import record_schema
 from edge_agent.records.shape import Schema, of_hint
-from edge_agent.uplink.wire import BATCH_TYPE, JSON_TYPE, MAX_SEQUENCE
+from edge_agent.uplink.wire import BATCH_TYPE, JSON_TYPE, MAX_SEQUENCE, PIECE_TYPE
 
 VERSION: Final = "1"
 MAX_RECORDS: Final = 1_000
@@ -156,10 +156,30 @@ TOPICS: Final = (
                         "retryable",
                     ),
                 },
+                "attachments": _said(
+                    {
+                        "type": "array",
+                        "items": _object(
+                            {
+                                "sha256": _DIGEST,
+                                "have": _said(_COUNT, "bytes from the beginning that the platform has"),
+                                "complete": {"type": "boolean"},
+                                "refused": _said(_nullable(_TEXT), "why it does not want the file"),
+                                "retryable": {"type": "boolean"},
+                            },
+                            "have",
+                            "complete",
+                            "refused",
+                            "retryable",
+                        ),
+                    },
+                    "what the platform has of files",
+                ),
             },
             "time",
             "accepted",
             "rejected",
+            "attachments",
         ),
     ),
     Topic(
@@ -174,9 +194,23 @@ TOPICS: Final = (
         name="attachments",
         sends="agent",
         retained=False,
-        title="Pictures and certificates",
-        words="Files that records name by their SHA-256, in pieces, behind everything else.",
-        payload=_object({"sha256": _said(_DIGEST, "of the whole file")}),
+        title="A piece of a picture or certificate",
+        words=(
+            "Files that records name by their SHA-256, in pieces, behind everything else. The payload is one line of"
+            " JSON, described here, a line feed, and then the bytes of the file from `offset` on; with none of them the"
+            " platform is only asked what it has. It answers in `attachments` of a message on `verdicts`."
+        ),
+        payload=_object(
+            {
+                "v": {"const": 1},
+                "chain": _said(_TEXT, "present chain of the box"),
+                "sha256": _said(_DIGEST, "of the whole file"),
+                "size": _said(_COUNT, "of the whole file, in bytes"),
+                "type": _said(_TEXT, "media type"),
+                "offset": _said(_COUNT, "of the first byte that follows"),
+            }
+        ),
+        content_type=PIECE_TYPE,
     ),
     Topic(
         name="directives",

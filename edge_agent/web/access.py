@@ -89,6 +89,7 @@ ROUTES: Final = (
     Rule("GET", "/api/board", Right.VIEW),
     Rule("GET", "/api/figures", Right.VIEW),
     Rule("GET", "/api/payments", Right.VIEW),
+    Rule("GET", "/api/attachments/{sha256}", Right.VIEW),
     # working
     Rule("POST", "/api/stations/{station}/{command}", Right.WORK),
     Rule("POST", "/api/devices/{device}/command", Right.WORK, at_scale=True),
@@ -98,6 +99,7 @@ ROUTES: Final = (
     Rule("POST", "/api/records/{record}/print", Right.WORK),
     Rule("POST", "/api/stops/{stop}/confirm", Right.WORK),
     Rule("POST", "/api/complaints", Right.WORK),
+    Rule("POST", "/api/attachments", Right.WORK),
     Rule("POST", "/api/payments/{payment}/assign", Right.WORK),
     Rule("POST", "/api/catalogue", Right.RELEASE),
     # repairing

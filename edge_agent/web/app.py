@@ -120,6 +120,8 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("POST", "/api/records/{record}/return"): working.correct("return"),
         ("POST", "/api/stops/{stop}/confirm"): working.confirm_stop,
         ("POST", "/api/complaints"): working.complain,
+        ("POST", "/api/attachments"): working.attach,
+        ("GET", "/api/attachments/{sha256}"): looking.attachment,
         ("POST", "/api/payments/{payment}/assign"): working.assign,
         ("POST", "/api/catalogue"): working.import_catalogue,
         ("GET", "/api/quarantine"): maintaining.quarantine,

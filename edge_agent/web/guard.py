@@ -18,7 +18,7 @@ from edge_agent.web.answers import Refusal
 LARGEST_BODY: Final = 64 * 1024
 LARGEST_PICTURE: Final = 4 * 1024 * 1024
 LARGEST_CATALOGUE: Final = 2 * 1024 * 1024
-_PICTURES: Final = ("image/jpeg", "image/png", "application/pdf")
+_PICTURES: Final = ("image/jpeg", "image/png", "image/webp", "application/pdf")
 _LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 _POLICY: Final = (

@@ -28,8 +28,8 @@ _LONGEST: Final = 7 * 24 * 3600.0
 class Session:
     """One browser's session. `here` names the stations at whose reader this person's card was read."""
 
-    token: str
-    csrf: str
+    token: str = field(repr=False)
+    csrf: str = field(repr=False)
     address: str
     loopback: bool
     began: float

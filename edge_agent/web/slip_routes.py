@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edge_agent.facade import Facade, NotPrinted, Slip
+from edge_agent.facade import SLIPS, Facade, NotPrinted
 from edge_agent.web.answers import Refusal, json_body, reply, text_in
 from edge_agent.web.door import Who
 
-_SLIPS: Final[dict[str, Slip]] = {"receipt": "receipt", "label": "label", "certificate": "certificate"}
 _T = TypeVar("_T")
 
 
@@ -37,12 +36,13 @@ class SlipRoutes:
         """Have a receipt, a label or a certificate printed."""
         record = request.path_params["record"]
         body = await json_body(request)
-        what = text_in(body, "what", longest=40, needed=False) or "receipt"
+        wanted = text_in(body, "what", longest=40, needed=False) or "receipt"
         station = text_in(body, "station", longest=64, needed=False)
-        if what not in _SLIPS:
-            names = ", ".join(_SLIPS)
-            raise Refusal(400, "bad-request", f"{what!r} cannot be printed", where="body.what", right=f"one of {names}")
-        job = await _found(lambda: self._agent.slips.print(record, _SLIPS[what], station))
+        what = next((slip for slip in SLIPS if slip == wanted), None)
+        if what is None:
+            right = f"one of {', '.join(SLIPS)}"
+            raise Refusal(400, "bad-request", f"{wanted!r} cannot be printed", where="body.what", right=right)
+        job = await _found(lambda: self._agent.slips.print(record, what, station))
         return reply({"ok": True, **job})
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from edge_agent.attachments import NotTaken
 from edge_agent.facade import Facade
 from edge_agent.web.access import NARROWER
 from edge_agent.web.answers import Refusal, command_reply, json_body, needed_text, reply, text_in
@@ -118,3 +119,11 @@ class Working:
                 400, "bad-request", str(problem), where="body.kind", right="goods, parties or prices"
             ) from None
         return reply({"ok": result["version"] is not None, **result}, 200 if result["version"] is not None else 409)
+
+    async def attach(self, request: Request, _who: Who) -> Response:
+        """A picture or a certificate: the body as it is."""
+        try:
+            return reply({"ok": True, **await asyncio.to_thread(self._agent.attach, await request.body())})
+        except NotTaken as problem:
+            status = {"unknown-type": 415, "too-large": 413}.get(problem.code, 503)
+            raise Refusal(status, problem.code, str(problem), where="body", right="a JPEG, PNG, WebP or PDF") from None

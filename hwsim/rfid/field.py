@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 SGTIN: Final = bytes.fromhex("3034257bf7194e40")
@@ -85,6 +85,10 @@ class Field:
         """What one round hears: each tag once, or not at all."""
         heard = [self._hear(tag) for tag in self.there(now, antenna)]
         return [each for each in heard if each is not None]
+
+    def rewrite(self, old: bytes, new: bytes) -> None:
+        """Give a tag another number."""
+        self._tags = tuple(replace(tag, number=new) if tag.number == old else tag for tag in self._tags)
 
     def next(self, now: float) -> Heard | None:
         """What a reader hears next that reads continuously: the tags in turn, or nothing."""

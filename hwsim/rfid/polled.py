@@ -73,6 +73,10 @@ class M100(Polled):
     _ENDS: Final = {0xBB: 0x7E, 0xAA: 0xDD}
     _NO_TAG, _UNKNOWN = 0x15, 0x17
 
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self._banks: dict[tuple[bytes, int], bytes] = {}
+
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
         if typed[0] not in self._ENDS:
             return 1, None
@@ -96,12 +100,36 @@ class M100(Polled):
                 yield self._frame(start, 2, 0x22, bytes([tag.rssi_dbm & 0xFF]) + told + crc_gen2(told))
             if not heard:
                 yield self._frame(start, 1, 0xFF, bytes([self._NO_TAG]))
+        elif code in (0x39, 0x49):
+            yield self._memory(start, code, command[5:-2], now)
         elif code == 0x28:
             yield self._frame(start, 1, 0x28, b"\x00")
         elif code == 0x03:
             yield self._frame(start, 1, 0x03, b"\x00M100 26dBm V1.0")
         else:
             yield self._frame(start, 1, 0xFF, bytes([self._UNKNOWN]))
+
+    def _memory(self, start: int, code: int, told: bytes, now: float) -> bytes:
+        """Read (39) or write (49) words of the first tag that is heard: TID and user memory, and its EPC."""
+        bank, word, words = told[4], int.from_bytes(told[5:7], "big"), int.from_bytes(told[7:9], "big")
+        heard = self._field.round(now)
+        if not heard or bank not in (1, 2, 3) or len(told) < 9:
+            return self._frame(start, 1, 0xFF, bytes([0x09 if code == 0x39 else 0x10]))
+        number = heard[0].number
+        memory = bytearray(self._banks.setdefault((number, bank), bytes.fromhex("e2801160") + bytes(28)))
+        if bank == 1:
+            memory = bytearray(bytes(2) + pc(number) + number)
+        if 2 * (word + words) > len(memory) or (code == 0x49 and (bank == 2 or len(told) != 9 + 2 * words)):
+            return self._frame(start, 1, 0xFF, b"\xa3")
+        who = bytes([2 + len(number)]) + pc(number) + number
+        if code == 0x39:
+            return self._frame(start, 1, code, who + bytes(memory[2 * word : 2 * (word + words)]))
+        memory[2 * word : 2 * (word + words)] = told[9:]
+        if bank == 1:
+            self._field.rewrite(number, bytes(memory[4:]))
+        else:
+            self._banks[number, bank] = bytes(memory)
+        return self._frame(start, 1, code, who + b"\x00")
 
     def _frame(self, start: int, kind: int, code: int, parameters: bytes) -> bytes:
         body = bytes([kind, code]) + len(parameters).to_bytes(2, "big") + parameters

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from edge_agent.agent import Agent, prepare
+from edge_agent.cli.app import run
 from edge_agent.facade import NotPrinted
 from hwsim.device import Device
 from hwsim.ports import open_port
@@ -117,7 +118,40 @@ def test_a_sale_prints_its_receipt_by_itself(
     assert "【补打】" not in slip.lines
     for words in ("A12 王记蔬菜", "鸡蛋", "4 件", "6.00 元", "12315", "370602569001200"):
         assert words in slip.text
-    assert slip.codes[0].startswith("3706025690012")
+    assert slip.codes[0].startswith("TR1.")
+
+
+def test_the_code_on_a_receipt_is_signed_and_can_be_checked_anywhere(
+    printer: Callable[..., Device], stall: Callable[..., Agent], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = printer()
+    agent = stall(device.port.name)
+    sell(agent)
+    (text,) = slips(device, 1)[0].codes
+    key = str(agent.store.attestor.signer.public)
+    arguments = ["receipt", "check", "--config", str(tmp_path / "agent.toml"), "--output", "json"]
+    capsys.readouterr()
+    assert run([*arguments, text]) == 0
+    told = {row["fact"]: row["value"] for row in json.loads(capsys.readouterr().out)}
+    assert (told["goods_name"], told["amount_fen"], told["qty"]) == ("鸡蛋", 600, 4)
+    assert run([*arguments, "--key", key, text]) == 0
+    facts = text.split(".")[1]
+    changed = text.replace(facts, facts[:-4] + ("AAAA" if facts[-4:] != "AAAA" else "BBBB"))
+    assert run([*arguments, changed]) == 1
+    assert run([*arguments, "--key", "x", text]) == 65
+
+
+def test_a_receipt_is_printed_from_the_command_line(
+    printer: Callable[..., Device], stall: Callable[..., Agent], tmp_path: Path
+) -> None:
+    device = printer()
+    agent = stall(device.port.name, rule="none")
+    arguments = ["receipt", "print", "--config", str(tmp_path / "agent.toml")]
+    assert run([*arguments, sell(agent)]) == 0
+    slips(device, 1)
+    assert run([*arguments, "nothing"]) == 65
+    agent.stop()
+    assert run([*arguments, "1"]) == 69
 
 
 def test_a_second_print_says_so(printer: Callable[..., Device], stall: Callable[..., Agent]) -> None:

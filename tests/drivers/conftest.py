@@ -45,7 +45,7 @@ def _vectors() -> Iterator[Vector]:
                 )
 
 
-_NO_READING = {"rejected", "status", "scan", "tag"}
+_NO_READING = {"rejected", "status", "scan", "sale", "tag"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -14,7 +14,7 @@ from drivers import bundle
 from edge_agent.driver import API_VERSION, Codec, DriverSpec, PortUrl, Send
 from edge_agent.model import DeviceEvent, Rejected
 
-FAMILY = {"scale": "scales", "scanner": "scanners", "rfid": "rfid", "printer": "printers"}
+FAMILY = {"push": "push", "scale": "scales", "scanner": "scanners", "rfid": "rfid", "printer": "printers"}
 TRANSPORTS = {spec.scheme: spec for spec in bundle().transports}
 MOST_HELD = 9000
 
@@ -37,7 +37,8 @@ def test_a_spec_is_well_formed(spec: DriverSpec) -> None:
     assert spec.stale_after is None or spec.stale_after > 0
     assert spec.needs_unit == (spec.kind == "scale" and "unit" not in spec.tells)
     for scheme in spec.interfaces:
-        address = {"serial": "/dev/ttyS0", "memory": "x", "usb": "0922:8003"}.get(scheme, "host:1")
+        addresses = {"serial": "/dev/ttyS0", "memory": "x", "usb": "0922:8003", "folder": "/tmp"}
+        address = addresses.get(scheme, "host:1")
         TRANSPORTS[scheme].check(PortUrl(scheme, address), spec.line)
     for option in spec.options:
         assert option.help
@@ -114,3 +115,12 @@ def test_only_a_driver_that_says_so_ever_asks(spec: DriverSpec, vectors_of: Any)
         assert said(silent, frames) == []
     else:
         assert said(spec.make({}), []) == []
+
+
+def test_maturity_is_what_the_vectors_prove(spec: DriverSpec, vectors_of: Any) -> None:
+    """`captured` is said of a driver that reads what a real device sent in use, and of no other."""
+    vectors = vectors_of(spec.id)
+    assert vectors, "a driver without vectors is no driver"
+    events = [event for vector in vectors if vector.origin == "capture" for event in vector.events]
+    told = any(not event.startswith(("status", "rejected")) for event in events)
+    assert (spec.maturity == "captured") == told

@@ -193,7 +193,7 @@ def _fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds
     growth = resident() - memory
     assert growth <= MOST_GROWTH, f"{growth} bytes more than after the first tenth"
     assert said["Rejected"] > 0, "nothing was refused: the stream is too kind"
-    told = ("Status",) if spec.kind == "printer" else ("Reading", "Scan", "TagRead")
+    told = ("Status",) if spec.kind == "printer" else ("Reading", "Scan", "TagRead", "PushedSale")
     assert any(said[kind] for kind in told), "nothing was read: the stream is too hostile to reach far"
     return fed
 

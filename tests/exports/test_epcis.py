@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from epcis_event_hash_generator import hash_generator, json_to_py
 from pyld import jsonld
 
-from edge_agent.exports import epcis
+from edge_agent.city import load_city
+from edge_agent.exports import epcis, national, table
 from edge_agent.exports.epcis_hash import event_id
 from edge_agent.exports.epcis_text import BIZ_STEPS, DISPOSITIONS, plain_text
+from edge_agent.exports.national import Place
 from edge_agent.exports.standings import Corrections
 from edge_agent.records.bodies import BODIES, Party, Transform
 from edge_agent.records.bodies.movement import Part
@@ -82,12 +85,14 @@ def test_epcis2js_sees_what_is_wrong(everything: bytes, tmp_path: Path, epcis2js
         {"action": "OBSERVE", "ilmd": {"cbvmda:lotNumber": "1"}},
         {"quantityList": [{"epcClass": "urn:x:y", "quantity": 1, "uom": "kilogram"}]},
     ]
-    for wrong in wrongs:
+    files = []
+    for number, wrong in enumerate(wrongs):
         bad = copy.deepcopy(good)
         bad["epcisBody"]["eventList"] = [good["epcisBody"]["eventList"][at] | wrong]
-        file = tmp_path / "bad.jsonld"
-        file.write_bytes(orjson.dumps(bad))
-        assert epcis2js(file)["problems"], wrong
+        files.append(tmp_path / f"{number}.jsonld")
+        files[-1].write_bytes(orjson.dumps(bad))
+    for wrong, verdict in zip(wrongs, epcis2js(*files), strict=True):
+        assert verdict["problems"], wrong
 
 
 def test_ids_agree_with_the_event_hash_generator(everything: bytes) -> None:
@@ -266,3 +271,39 @@ def test_what_is_no_event_of_a_supply_chain_is_one_of_our_own(day: Any) -> None:
 )
 def test_texts_that_could_be_mistaken_are_escaped(text: str, safe: str) -> None:
     assert plain_text(text) == safe
+
+
+@pytest.mark.parametrize("form", ["epcis", "csv", "xml"])
+def test_an_export_holds_little_of_a_long_stream(day: Any, form: str) -> None:
+    """Ten times the records need no more memory: what is written is let go."""
+    day.intake()
+    sale = day.sale(2)
+
+    def peak(count: int) -> int:
+        def stream() -> Iterable[dict[str, Any]]:
+            for number in range(count):
+                yield {**sale, "sequence": f"{number + 1:016d}"}
+
+        pieces: Iterable[bytes]
+        if form == "epcis":
+            pieces = epcis.document(
+                stream(), created=CREATED, corrections=day.corrections, read=day.read, selected=lambda _: True
+            )
+        elif form == "csv":
+            pieces = table.document(stream(), corrections=day.corrections, language="zh")
+        else:
+            profile = national.profile_of(load_city(None, Path("/nowhere"), ("f", "k"))[1], "profile")
+            place = Place(site="m", node_type="wet-market", market_id="m", market_name="m")
+            pieces = national.document(
+                stream(), profile=profile, place=place, corrections=day.corrections, created=CREATED
+            )
+        tracemalloc.start()
+        total = sum(map(len, pieces))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert total > count * 100
+        return most
+
+    peak(50)  # what is made once
+    few = 150 if form == "epcis" else 400
+    assert peak(10 * few) < peak(few) + 800_000

@@ -144,7 +144,7 @@ def test_a_profile_of_the_site_comes_before_that_of_the_agent(
     (folder / "ours.toml").write_text(own)
     assert run(["records", "export", "--config", str(config), "--format", "xml", "--profile", "ours"]) == 78
     assert run(["records", "export", "--config", str(config), "--format", "xml", "--profile", "none"]) == 78
-    assert b"there is no profile 'none'; known: meat-vegetables" in capsysbinary.readouterr().err
+    assert b"there is no profile 'none'; one of meat-vegetables" in capsysbinary.readouterr().err
 
 
 def test_a_file_is_whole_or_not_there(config: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

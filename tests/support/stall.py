@@ -207,10 +207,20 @@ class Stall:
         self.weigh("0.000", scale)
         self.weigh(text, scale)
 
+    def settle(self, text: str, station: str = "A12") -> None:
+        """Wait until the station has taken this weight for stable (or for zero)."""
+        deadline = time.monotonic() + 20
+        while True:
+            view = self.agent.views()[station]
+            if view.weight == text and view.state in ("stable", "empty"):
+                return
+            assert time.monotonic() < deadline, view
+            time.sleep(0.02)
+
     def scan(self, text: str) -> None:
         self.scanner.write(text.encode() + b"\r")
 
-    def do(self, station: str, name: str, **arguments: Any) -> Any:
+    def do(self, station: str, name: str, /, **arguments: Any) -> Any:
         """A command as another page would give it; it must be carried out."""
         result = self.agent.command(station, name, arguments)
         assert result.refused is None, (name, result.refused)

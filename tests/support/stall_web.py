@@ -209,6 +209,8 @@ class Stream:
         self.events: list[tuple[str, str, Any]] = []
         self.times: list[float] = []
         self.ended = threading.Event()
+        self.newest_id = last or ""
+        """The newest id that was drained."""
         self._connection = client.connection(timeout=60.0)
         headers = client.headers({} if last is None else {"Last-Event-ID": last})
         self._connection.request("GET", path, None, headers)
@@ -234,6 +236,14 @@ class Stream:
             pass
         finally:
             self.ended.set()
+
+    def drain(self) -> list[tuple[str, str, Any]]:
+        """What has come since the last time, forgotten by that."""
+        count = len(self.events)
+        taken = self.events[:count]
+        del self.events[:count], self.times[:count]
+        self.newest_id = next((event_id for _, event_id, _ in reversed(taken) if event_id), self.newest_id)
+        return taken
 
     def named(self, name: str) -> list[Any]:
         """The data of the events of this name that have come."""

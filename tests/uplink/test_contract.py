@@ -77,6 +77,11 @@ def test_what_is_sent_and_taken_is_what_the_document_says() -> None:
             verdict("c-1", [], [Refused(sequence=4, id="x", code="rule", reason="no", retryable=True)]),
         ],
     }
+    piece = wire.piece(chain="c", sha256="ab" * 32, size=5, media_type="image/png", offset=0, data=b"\n\x00\x01")
+    real["attachments"] = [piece.partition(b"\n")[0]]
+    word = {"sha256": "ab" * 32, "have": 5, "complete": True, "refused": None}
+    real["verdicts"].append(orjson.dumps({"v": 1, "chain": "c-1", "attachments": [word]}))
+    assert len(wire.decode_attachments(real["verdicts"][-1])) == 1
     for dialect in (Draft7Validator, Draft202012Validator):
         for name, payloads in real.items():
             validator = payload_validator(name, dialect)

@@ -10,11 +10,13 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from stall import Stall
 
+from edge_agent.web.setup import lan_address
+
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"),
-    # The stall by a name, as it is on the LAN: nothing of it is loopback's privilege.
-    "--host-resolver-rules=MAP stall.example 127.0.0.1",
+    # The stall by a name on the LAN: what it is asked for comes from an address that is not the box's own.
+    f"--host-resolver-rules=MAP stall.example {lan_address()}",
 )
 
 expect.set_options(timeout=20_000)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -107,3 +109,72 @@ def test_goods_come_with_the_open_batches_of_a_station(stall: Stall) -> None:
     assert goods["01220101"]["batches"][0]["batch"] == "20261126-05"
     assert goods["01220101"]["initials"] == "td"
     assert ask(f"{stall.url}/api/catalogue?station=Z9")[0] == 404
+
+
+def _get(url: str, **headers: str) -> tuple[int, bytes, Any]:
+    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as other:
+        return other.code, other.read(), other.headers
+
+
+def test_all_of_the_page_is_less_than_100_kb_on_the_wire(stall: Stall) -> None:
+    total = 0
+    for file in STATIC.iterdir():
+        address = f"{stall.url}/" if file.name == "index.html" else f"{stall.url}/static/{file.name}"
+        status, packed, headers = _get(address, Accept_Encoding="gzip, deflate")
+        assert (status, headers["content-encoding"]) == (200, "gzip"), file.name
+        assert gzip.decompress(packed) == file.read_bytes() == _get(address)[1]
+        assert _get(address, Accept_Encoding="gzip", If_None_Match=headers["etag"])[:2] == (304, b"")
+        total += len(packed)
+    assert total < 100_000
+
+
+def test_the_scripts_are_of_the_year_of_an_old_phone() -> None:
+    """ES2018 without what came later: Chrome 64 reads it. acorn knows the syntax of each year."""
+    node_modules = Path(__file__).parents[1] / "node" / "node_modules"
+    check = """
+      const acorn = require(process.argv[1]); const fs = require("fs");
+      for (const file of process.argv.slice(2)) {
+        const text = fs.readFileSync(file, "utf8").replace(/\\bimport\\(/g, "load(");
+        try { acorn.parse(text, {ecmaVersion: 2018, sourceType: "module"}); }
+        catch (problem) { console.log(file + ": " + problem.message); }
+      }"""
+    command = ["node", "-e", check, str(node_modules / "acorn"), *map(str, SCRIPTS)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+    later = (
+        *("replaceChildren", ".flat(", "flatMap(", "fromEntries", "matchAll", "allSettled", "structuredClone"),
+        *("replaceAll", ".at(", "AbortController", "ResizeObserver", "queueMicrotask", "globalThis"),
+    )
+    for file in SCRIPTS:
+        text = file.read_text(encoding="utf-8")
+        assert [word for word in later if word in text] == [], file.name
+    sheet = (STATIC / "page.css").read_text(encoding="utf-8")
+    for word in ("clamp(", ":is(", ":where(", "aspect-ratio", "inset:", "dvh", " gap:", "display: contents"):
+        assert word not in sheet.split("*/", 1)[1], word
+
+
+def test_every_word_is_there_in_both_languages() -> None:
+    words = (STATIC / "words.js").as_uri()
+    script = f"""import({json.dumps(words)}).then(({{ words }}) => {{
+      const plain = (value) => value && typeof value === "object" && !Array.isArray(value);
+      const keys = (table, path) => Object.keys(table).reduce((all, name) => all.concat(
+        plain(table[name]) ? keys(table[name], path + name + ".") : path + name), []);
+      console.log(JSON.stringify({{ zh: keys(words.zh, ""), en: keys(words.en, "") }}));
+    }})"""
+    command = ["node", "--experimental-default-type=module", "--input-type=module", "-e", script]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    chinese, english = set(told["zh"]), set(told["en"])
+    assert english <= chinese
+    # What English leaves out is the code itself, which is an English word: `type.sale`, `node.batch`.
+    left_out = chinese - english
+    assert {each.partition(".")[0] for each in left_out} <= {"type", "node", "disposal", "field", "about"}, left_out
+    assert all(re.fullmatch(r"[a-z_ -]+", each.rpartition(".")[2]) for each in left_out)
+    asked = set()
+    for file in SCRIPTS:
+        if file.name != "words.js":
+            asked |= set(re.findall(r'\bsay\("([^"]+)"\)', file.read_text(encoding="utf-8")))
+    tables = {each.rpartition(".")[0] for each in chinese}
+    assert {each for each in asked if each not in chinese and each not in tables} == set()

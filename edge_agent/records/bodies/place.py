@@ -103,6 +103,7 @@ class DeviceState(Body):
     max_mg: Annotated[Milligrams | None, Says("maximum capacity (Max)", OIML)] = None
     min_mg: Annotated[Milligrams | None, Says("minimum capacity (Min)", OIML)] = None
     e_mg: Annotated[Milligrams | None, Says("verification interval (e)", OIML)] = None
+    d_mg: Annotated[Milligrams | None, Says("actual interval of the display (d)", OIML)] = None
     compulsory: Annotated[bool | None, Says("whether its verification is compulsory; null: it is, for a scale")] = None
     purchased: Annotated[Day | None, Says("day of purchase")] = None
     warranty_until: Annotated[Day | None, Says("last day of the warranty")] = None

@@ -56,7 +56,7 @@ class Sale(Weighed):
 
     TYPE: ClassVar[str] = "trace.sale.v1"
     TITLE: ClassVar[str] = "销售"
-    FIXED: ClassVar[frozenset[str]] = Weighed.FIXED | {"amount_raw_fen", "amount_source", "mode"}
+    FIXED: ClassVar[frozenset[str]] = Weighed.FIXED | {"amount_raw_fen", "amount_source", "device_record", "mode"}
     RULES: ClassVar[tuple[Needs, ...]] = (
         Needs("mode", ("net_mg", "indication", "unit"), ("weight",)),
         *_PRICED,
@@ -91,6 +91,7 @@ class Sale(Weighed):
     upstream_ticket: Annotated[Code | None, Says("ticket by which the seller bought the goods", MUNICIPAL)] = None
     upstream_line: Annotated[Sequence | None, Says("line on that ticket", MUNICIPAL)] = None
     slip: Annotated[Literal["printed", "electronic"] | None, Says("the receipt that the buyer got")] = None
+    device_record: Annotated[Code | None, Says("the scale's own number of a sale that it made by itself")] = None
 
     def __post_init__(self) -> None:
         check_rounded(self.amount_raw_fen, self.amount_fen)

@@ -110,22 +110,24 @@ function draw() {
   const alarm = s.live ? storeAlarm() : Object.keys(s.stations).length ? say("lost-page") : "";
   const stopped = gate();
   if (stopped || s.screen === "customer") {
-    render(root, stopped || (shown ? shown.draw() : []));
+    render(root, [stopped || (shown ? shown.draw() : []), toasts()]);
     return;
   }
   render(root, [
     header(),
     h("p.alarm", { key: "alarm", role: "alert", hidden: !alarm }, alarm),
-    h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old" },
+    h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old", tabindex: /status|board/.test(s.screen) ? "0" : null },
       shown ? shown.draw() : h("p.wait", {}, say("waiting"))),
     tabs(),
     blocked(),
     sheet(),
-    h("div.toasts", { key: "toasts", role: "status" }, s.toast
-      ? h("p.toast", { "data-kind": s.toast.kind }, h("b", {}, s.toast.kind === "good" ? "✓ " : "! ", s.toast.text), s.toast.more ? h("span", {}, s.toast.more) : null)
-      : null),
+    toasts(),
   ]);
 }
+
+const toasts = () => h("div.toasts", { key: "toasts", role: "status" }, s.toast
+  ? h("p.toast", { "data-kind": s.toast.kind }, h("b", {}, s.toast.kind === "good" ? "✓ " : "! ", s.toast.text), s.toast.more ? h("span", {}, s.toast.more) : null)
+  : null);
 
 function storeAlarm() {
   const alarms = (s.status && s.status.alarms) || {};

@@ -155,7 +155,7 @@ export function addSheet(kind, make) {
 export function sheet() {
   if (!s.sheet || !SHEETS[s.sheet.kind]) return null;
   const [title, body] = SHEETS[s.sheet.kind](s.sheet);
-  return h("div.over", { key: `over-${s.sheet.kind}`, onclick: (e) => e.target === e.currentTarget && close() },
+  return h("div.over", { key: `over-${s.sheet.kind}`, onclick: (e) => { if (e.target === e.currentTarget) close(); } },
     h("section.sheet", { role: "dialog", "aria-modal": "true", "aria-labelledby": "sheet-title", tabindex: "-1", after: focusOnce },
       h("div.sheet-top", {}, h("h2", { id: "sheet-title" }, title), key("✕", close, { tag: "button.close", "aria-label": say("close") })),
       body));

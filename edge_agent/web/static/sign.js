@@ -12,8 +12,8 @@ let asking = false;
 let pairing = null;
 
 async function take(answering, done) {
-  const answer = await answering;
   pin = "";
+  const answer = await answering;
   if (answer.ok) {
     change({ session: answer.csrf ? answer : Object.assign({}, s.session, answer) });
     location.hash = location.hash.replace(/pair=.*/, "");
@@ -57,7 +57,7 @@ function panel(over) {
     people.length && !first ? h("div.reasons", {}, people.map((each) => key([icon("user"), ` ${each.name || each.id}`], () => { person = each.id; change({}); }, { key: each.id, "aria-pressed": String(person === each.id) })))
       : field(say("person"), h("input", { id: "person", autocomplete: "username", inputmode: "numeric", value: person, oninput: (e) => { person = e.target.value.trim(); change({}); } })),
     first ? field(say("name"), h("input", { id: "name", value: name, maxlength: 40, oninput: (e) => { name = e.target.value; change({}); } })) : null,
-    field("PIN", h("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: first ? "new-password" : "current-password", value: pin, maxlength: 12, oninput: (e) => { pin = e.target.value; change({}); } })),
+    field("PIN", h("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: first ? "new-password" : "current-password", value: pin, maxlength: 64, oninput: (e) => { pin = e.target.value; change({}); } })),
     pad(pin, (text) => { pin = text; change({}); }),
     s.session && s.session.warning === "pin-in-clear" ? h("p.paid.warn", {}, say("pin-in-clear")) : null,
     h("button.confirm", { type: "submit", disabled: !person || pin.length < 4 }, say(over ? "take-over" : first ? "pair" : "sign-in")),

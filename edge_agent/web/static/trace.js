@@ -54,7 +54,7 @@ function chain() {
   return h("div.chain", { after: connect }, h("svg.edges", { "aria-hidden": "true" }), layers(found).map((row, at) =>
     h("ol.layer", { key: at }, row.slice(0, 60).map((node) => h("li", { key: node.id }, key([
       icon(ICONS[node.kind] || "trace"), h("span.node-kind", {}, say(`node.${node.kind}`)), h("b", {}, node.title || ""), h("small", {}, `${day(node.time)} ${when(node.time)}`)],
-    () => { shown = node; change({}); }, { tag: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": node.id === found.about || node.title === found.code ? "yes" : null, "aria-pressed": String(shown === node) }))))));
+    () => { shown = node; change({}); }, { tag: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": [node.id, node.title, (node.facts || {}).trace_code].includes(found.code) ? "yes" : null, "aria-pressed": String(shown === node) }))))));
 }
 
 // The lines between the boxes, where the boxes have come to lie.
@@ -78,6 +78,13 @@ function connect(node) {
   lines.firstChild.setAttribute("d", paths);
 }
 
+// What a complaint is about: the sale that was tapped or asked for, else the only one there is.
+function complained() {
+  const sales = found.nodes.filter((node) => node.kind === "sale");
+  const one = (shown && shown.kind === "sale" && shown) || sales.find((node) => [node.id, node.facts.trace_code].includes(found.code)) || (sales.length === 1 && sales[0]);
+  return one ? { sale: one.record } : {};
+}
+
 const nameOf = (name) => (has(`field.${name}`) ? say(`field.${name}`) : name);
 
 export function draw() {
@@ -94,14 +101,14 @@ export function draw() {
           const value = shown.facts[name];
           return [nameOf(name), value !== null && typeof value === "object" ? JSON.stringify(value) : value === null ? "" : String(value)];
         })))) : null,
-      h("div.row", {}, key(say("complain"), () => change({ sheet: { kind: "complain", code: found.code } })))]
+      h("div.row", {}, key(say("complain"), () => change({ sheet: { kind: "complain", of: complained() } })))]
       : h("p.wait", {}, say("trace-none")))];
 }
 
 addSheet("complain", (sheet) => {
   const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
   const send = async () => {
-    const answer = await ask("/api/complaints", { about: sheet.about || "quality", content: sheet.text || "", trace_code: sheet.code, station: s.station });
+    const answer = await ask("/api/complaints", Object.assign({ about: sheet.about || "quality", content: sheet.of.sale ? sheet.text : `${code}: ${sheet.text}`, station: s.station }, sheet.of));
     tell(answer, say("complaint-noted"));
     if (answer.ok) {
       close();

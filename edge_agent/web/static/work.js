@@ -191,9 +191,9 @@ export function draw() {
   const d = detail();
   const rows = s.records.filter((each) => each.station === s.station).slice(0, 12);
   return [h("div.work", { key: `work-${s.station}` },
-    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", {}, key(say("preset-tare"), () => open("tare")), key(say("count"), () => open("count"))) : null,
-      h("section.log", {}, h("h2", {}, say("recent")), rows.length ? h("ol.records", {}, rows.map(row)) : h("p.note", {}, say("no-records")), h("p.legend", {}, say("legend")))),
-    h("div.steps", { key: "steps" }, (MODES[now.mode] || log)(d)))];
+    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", {}, key(say("preset-tare"), () => open("tare")), key(say("count"), () => open("count"))) : null),
+    h("div.steps", { key: "steps" }, (MODES[now.mode] || log)(d)),
+    h("section.log", { key: "log" }, h("h2", {}, say("recent")), rows.length ? h("ol.records", {}, rows.map(row)) : h("p.note", {}, say("no-records")), h("p.legend", {}, say("legend"))))];
 }
 
 export const onScan = (text) => order("scan", { text }).then((answer) => tell(answer, ""));

@@ -1,0 +1,310 @@
+"""Tag profiles: what a file may say, and tags and cards read, checked and written by one, on real readers' ways."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from real_pcscd import READER, Pcscd
+
+from drivers.transports import pcsc
+from edge_agent.cli.app import run
+from edge_agent.driver import PortUrl
+from edge_agent.tag_profile import BadProfile, parse_profile
+from hwsim.device import Device
+from hwsim.ports import TcpPort
+from hwsim.rfid import M100
+from hwsim.rfid.card import VirtualCard
+from hwsim.rfid.field import Field, Tag
+
+CARD = """\
+name = "market-card"
+reader = "pcsc"
+atr = "3B8F80.*0001"
+
+[[read]]
+command = "FF 82 00 00 06 {key:sector1}"
+[[read]]
+command = "FF 86 00 00 05 01 00 04 60 00"
+[[read]]
+name = "block4"
+command = "FF B0 00 04 10"
+
+[[field]]
+name = "party"
+from = "block4"
+at = 0
+length = 13
+as = "ascii"
+class = "party-code"
+[[field]]
+name = "kind"
+from = "block4"
+at = 13
+length = 2
+as = "bcd"
+pattern = "000[1-3]"
+[[field]]
+name = "check"
+from = "block4"
+at = 15
+length = 1
+as = "hex"
+checksum = "xor"
+over = [0, 15]
+
+[[write]]
+command = "FF D6 00 04 10 {block4}"
+"""
+UHF = """\
+name = "crate"
+reader = "uhf-m100"
+
+[[read]]
+name = "tid"
+bank = "tid"
+word = 0
+words = 2
+[[read]]
+name = "user"
+bank = "user"
+word = 2
+words = 4
+
+[[field]]
+name = "epc"
+from = "number"
+length = 12
+as = "hex"
+class = "epc"
+[[field]]
+name = "maker"
+from = "tid"
+length = 4
+as = "hex"
+pattern = "E2.*"
+[[field]]
+name = "crate"
+from = "user"
+length = 8
+as = "ascii"
+
+[[write]]
+name = "user"
+bank = "user"
+word = 2
+"""
+KEY = "A0A1A2A3A4A5"
+PARTY, OTHER = "3706025690012", "3706025690029"
+
+
+def block(party: str = PARTY, kind: str = "0002") -> bytes:
+    data = party.encode() + bytes.fromhex(kind)
+    check = 0
+    for byte in data:
+        check ^= byte
+    return data + bytes([check])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "card.toml").write_text(CARD)
+    (tmp_path / "uhf.toml").write_text(UHF)
+    (tmp_path / "keys").write_text(f"# of the market\nsector1={KEY}\n")
+    (tmp_path / "keys").chmod(0o600)
+    (tmp_path / "cards.csv").write_text(f"number,party,state\n04:7A:3C:1A,{PARTY},valid\n")
+    return tmp_path
+
+
+def tags(verb: str, port: str, folder: Path, *more: str, profile: str = "card.toml") -> list[str]:
+    return ["tags", verb, port, "--profile", str(folder / profile), "--seconds", "20", *more]
+
+
+# The file
+
+
+def test_a_profile_is_read() -> None:
+    profile = parse_profile(CARD, "card.toml")
+    assert profile.keys == {"sector1"}
+    answers = {"number": b"\x04\x7a\x3c\x1a", "block4": block()}
+    assert profile.facts(answers) == {"party": PARTY, "kind": "0002", "check": block()[-1:].hex().upper()}
+    assert profile.problems(answers) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "problems"),
+    [
+        (block("370602569001X"), ["party: is unknown, not party-code", "check: checksum"]),
+        (block(kind="0009"), ["kind: pattern"]),
+        (block()[:13] + b"\xaa\xbb" + block()[15:], ["kind: unreadable", "check: checksum"]),
+        (b"\x00" * 5, ["party: unreadable", "kind: unreadable", "check: unreadable"]),
+    ],
+)
+def test_what_is_wrong_with_a_card_is_named(content: bytes, problems: list[str]) -> None:
+    profile = parse_profile(CARD, "card.toml")
+    found = profile.problems({"number": b"\x04", "block4": content})
+    assert [each for each in found if "checksum" not in each] == [each for each in problems if "checksum" not in each]
+
+
+def test_a_wrong_checksum_is_noticed() -> None:
+    spoiled = bytes([block()[0] ^ 1]) + block()[1:]
+    assert "check: checksum" in parse_profile(CARD, "c").problems({"number": b"", "block4": spoiled})
+
+
+def test_fields_are_laid_over_with_their_checksum() -> None:
+    profile = parse_profile(CARD, "card.toml")
+    wanted = profile.laid_over({"number": b"\x04", "block4": block()}, {"party": OTHER, "kind": "3"})
+    assert wanted["block4"] == block(OTHER, "0003")
+    for wrong in ({"party": "37060256900123"}, {"kind": "x"}, {"check": "00"}, {"nobody": "1"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            profile.laid_over({"number": b"\x04", "block4": block()}, wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (('reader = "pcsc"', ""), "reader: is missing"),
+        (('as = "bcd"', 'as = "roman"'), "field[1].as: 'roman' is no encoding; right would be ascii, gb18030"),
+        (('from = "block4"', 'from = "block5"'), "field[0].from: 'block5' is not read; right would be block4, number"),
+        (("FF B0 00 04 10", "FF B0 0"), "read[2].command: is not hexadecimal"),
+        (("{block4}", "{block9}"), "write[0].command: {block9} is not read before; right would be block4, number"),
+        (('checksum = "xor"', 'checksum = "md5"'), "field[2].checksum: 'md5' is no checksum; right would be xor, sum"),
+        (("over = [0, 15]", "over = [15, 0]"), "field[2].over"),
+        (('pattern = "000[1-3]"', 'pattern = "["'), "field[1].pattern: no regular expression"),
+        (("length = 2", "length = 0"), "field[1].length: 0; right would be 1 to 255"),
+        (('name = "kind"', 'name = "party"'), "field: 'party' is there twice"),
+        (('atr = "3B8F80.*0001"', "colour = 1"), "colour: is not known"),
+    ],
+)
+def test_a_broken_profile_says_what_and_where(change: tuple[str, str], told: str) -> None:
+    with pytest.raises(BadProfile) as broken:
+        parse_profile(CARD.replace(*change, 1), "card.toml")
+    assert f"card.toml: {told}" in str(broken.value)
+
+
+def test_all_problems_come_at_once() -> None:
+    with pytest.raises(BadProfile) as broken:
+        parse_profile('name = 1\n[[read]]\nbank = "x"\n[[field]]\nname = "a"', "p")
+    assert len(broken.value.problems) >= 6
+
+
+# Cards
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Pcscd]:
+    pcscd = Pcscd(tmp_path)
+    try:
+        yield pcscd.start()
+    finally:
+        pcscd.close()
+
+
+PORT = f"pcsc:{READER} 00 00"
+
+
+def until_empty() -> None:
+    """Wait until the daemon has noticed that the card is gone: it looks only now and then."""
+    until = time.monotonic() + 30
+    reader = pcsc.SPEC.make(PortUrl.parse(PORT), {})
+    while True:
+        reader.open()
+        told = reader.read(0.1)
+        reader.close()
+        if not told:
+            return
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def market_card(daemon: Pcscd, content: bytes) -> VirtualCard:
+    blocks = {4: content, 5: bytes(16)}
+    return VirtualCard(bytes.fromhex("047A3C1A"), blocks=blocks, keys={1: bytes.fromhex(KEY)}, port=daemon.port)
+
+
+def test_a_card_is_read_checked_and_written(daemon: Pcscd, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = ("--keys", str(files / "keys"))
+    table = ("--cards", str(files / "cards.csv"))
+    with market_card(daemon, block()) as card:
+        assert run(tags("check", PORT, files, *keys, *table)) == 0
+        told: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert (told["number"], told["fields"]["party"], told["problems"]) == ("047A3C1A", PARTY, [])
+        assert told["card"]["state"] == "valid"
+        assert "hint" in told["number_is"]
+
+        assert run(tags("write", PORT, files, *keys, "--set", f"party={OTHER}")) == 2
+        shown = capsys.readouterr().err
+        assert block(OTHER).hex().upper() in shown
+        assert "--active" in shown
+        assert KEY not in shown
+        assert card.blocks[4] == block()
+        assert not [command for command in card.commands if command[:2] == b"\xff\xd6"]
+
+        assert run(tags("write", PORT, files, *keys, "--set", f"party={OTHER}", "--active")) == 0
+        assert card.blocks[4] == block(OTHER)
+        capsys.readouterr()
+
+        assert run(tags("check", PORT, files, *keys, *table)) == 1
+        assert json.loads(capsys.readouterr().out)["problems"] == [f"party: the card table has {PARTY}"]
+
+
+def test_a_wrong_key_and_a_foreign_card_are_told(
+    daemon: Pcscd, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (files / "keys").write_text("sector1=000000000000\n")
+    with market_card(daemon, block()):
+        assert run(tags("read", PORT, files, "--keys", str(files / "keys"))) == 69
+    assert "the card answers 6300, 9000 is right" in capsys.readouterr().err
+    until_empty()
+    foreign = bytes.fromhex("3b8f8001804f0ca000000306030002000000006a")
+    with VirtualCard(b"\x01\x02\x03\x04", atr=foreign, port=daemon.port):
+        assert run(tags("read", PORT, files, "--keys", str(files / "keys"))) == 69
+    assert "is not that of market-card" in capsys.readouterr().err
+
+
+def test_keys_are_asked_for_and_guarded(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tags("read", PORT, files)) == 2
+    assert "wants the keys sector1" in capsys.readouterr().err
+    (files / "keys").chmod(0o644)
+    assert run(tags("read", PORT, files, "--keys", str(files / "keys"))) == 77
+    assert "chmod 600" in capsys.readouterr().err
+
+
+# UHF tags
+
+NUMBER = bytes.fromhex("3034257bf7194e4000001a85")
+
+
+def test_a_tag_is_read_and_written(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Device(M100(Field([Tag(number=NUMBER)], missed=0.2)), TcpPort()) as device:
+        port = device.port.name
+        assert run(tags("read", port, files, profile="uhf.toml")) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["number"] == NUMBER.hex().upper()
+        assert told["fields"]["maker"] == "E2801160"
+        assert told["problems"] == []
+        written = tags("write", port, files, "--set", "crate=BLUE-07", "--active", profile="uhf.toml")
+        assert run(written) == 0
+        assert json.loads(capsys.readouterr().out)["fields"]["crate"] == "BLUE-07"
+
+
+def test_with_two_tags_none_is_touched(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two = [Tag(number=NUMBER), Tag(number=bytes(reversed(NUMBER)))]
+    with Device(M100(Field(two)), TcpPort()) as device:
+        more = ("--set", "crate=X", "--active")
+        assert run(tags("write", device.port.name, files, *more, profile="uhf.toml")) == 69
+        assert device.instrument.counters["commands"] > 0
+    assert "2 tags are heard, one is wanted" in capsys.readouterr().err
+
+
+def test_a_reader_without_memory_commands_says_so(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from hwsim.rfid import Reader18
+
+    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", "uhf-reader18"))
+    with Device(Reader18(Field([Tag(number=NUMBER)])), TcpPort()) as device:
+        assert run(tags("read", device.port.name, files, profile="uhf.toml")) == 69
+    assert "uhf-reader18 cannot read or write the memory of tags" in capsys.readouterr().err
