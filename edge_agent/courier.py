@@ -5,20 +5,21 @@ What comes here was looked through before; it is checked again as far as it can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
 
 from edge_agent import clock
-from edge_agent.exports.courier import BadFile, Header, RecordCheck, heads_of
+from edge_agent.exports.courier import BadFile, Header, RecordCheck, digest_of, digests_of
 from edge_agent.model import Verdict
 from edge_agent.store import Reader, Salvaged, Store
 from edge_agent.uplink import wire
 from edge_agent.uplink.forwarding import FORWARDED, is_source, note_with
 
 _PATIENCE: Final = 30.0
+_PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,24 +40,63 @@ class Taken:
 
 
 def verdict_of(number: int, line: bytes, reader: Reader, chain: str | None) -> Verdict:
-    """The verdict in a line, held against the store: sequences that were made, hashes that agree; raises `BadFile`."""
+    """The verdict in a line, held against the store; raises `BadFile`.
+
+    It may be about records that were made here only, and accepts those that the platform can show to be the same. A
+    range of which some are no longer here is passed over: those have had their verdict, the others are sent again.
+    """
     verdict = wire.decode_verdict(line)
     if isinstance(verdict, wire.Malformed):
         raise BadFile(f"line {number}: no verdict: {verdict.reason}")
-    if verdict.chain != chain:
-        return verdict  # of an earlier chain: the store takes what it knows of it
     head = reader.head().sequence
     highest = max([last for _, last in verdict.accepted] + [each.sequence for each in verdict.rejected], default=0)
-    if highest > head:
+    if verdict.chain == chain and highest > head:
         raise BadFile(
             f"line {number}: the platform has record {highest} of chain {chain}, this box has made {head}:"
             " was its store set back to an older state?"
         )
-    for sequence, value in heads_of(orjson.loads(line)):
-        rows = reader.read(sequence, last=sequence, limit=1)
-        if rows and orjson.loads(rows[0].body)["hash"] != value:
-            raise BadFile(f"line {number}: record {sequence} here is not the one that the platform has")
-    return verdict
+    digests = digests_of(orjson.loads(line))
+    accepted = []
+    for first, last in verdict.accepted:
+        if (first, last) not in digests:
+            raise BadFile(f"line {number}: no digest stands behind the accepted records {first} to {last}")
+        count, digest = _digest(reader, None if verdict.chain == chain else verdict.chain, first, last)
+        if count == last - first + 1:
+            if digest != digests[first, last]:
+                raise BadFile(f"line {number}: records {first} to {last} here are not those that the platform has")
+            accepted.append((first, last))
+    return replace(verdict, accepted=tuple(accepted))
+
+
+def _digest(reader: Reader, chain: str | None, first: int, last: int) -> tuple[int, str]:
+    """How many records of a range are here, and their digest; of this chain for None."""
+    count = 0
+
+    def hashes() -> Iterator[str]:
+        nonlocal count
+        for body in _ours(reader, first, last) if chain is None else _waiting(reader, chain, first, last):
+            count += 1
+            yield orjson.loads(body)["hash"]
+
+    digest = digest_of(hashes())
+    return count, digest
+
+
+def _ours(reader: Reader, first: int, last: int) -> Iterator[bytes]:
+    while first <= last and (rows := reader.read(first, last=last, limit=_PAGE)):
+        yield from (row.body for row in rows)
+        first = rows[-1].sequence + 1
+
+
+def _waiting(reader: Reader, chain: str, first: int, last: int) -> Iterator[bytes]:
+    """Those of another chain that wait for their verdict."""
+    after = (chain, first - 1)
+    while rows := reader.salvaged(after=after, limit=_PAGE):
+        for row in rows:
+            if row.chain != chain or row.sequence > last:
+                return
+            yield row.body
+        after = (chain, rows[-1].sequence)
 
 
 def take(store: Store, header: Header, lines: Iterable[bytes], own_source: str) -> Taken:

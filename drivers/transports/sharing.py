@@ -7,13 +7,19 @@ of received bytes where the line's driver keeps one.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
+import threading
+import time
 from pathlib import Path
 from typing import Final
 
 PROC = Path("/proc")
+FRESH = 10.0
+_looking = threading.Lock()
+_seen: tuple[float, dict[str, list[str]]] = (-1e9, {})
 _TIOCGICOUNT: Final = 0x545D
 _COUNTERS: Final = struct.Struct("20i")  # struct serial_icounter_struct: cts, dsr, rng, dcd, rx, tx, frame, …
 _RECEIVED: Final = 4
@@ -22,32 +28,48 @@ _TOLERANCE: Final = 512
 
 
 def others(path: str) -> list[str]:
-    """The other programs that have this port open, as `NAME (PID)`; those that may be seen."""
-    target = os.path.realpath(path)
-    found = []
+    """The other programs that have this port open, as `NAME (PID)`; those that may be seen.
+
+    One look through /proc serves every port of the box for `FRESH` seconds.
+    """
+    global _seen
+    with _looking:
+        if time.monotonic() - _seen[0] >= FRESH:
+            _seen = (time.monotonic(), _look())
+        return _seen[1].get(os.path.realpath(path), [])
+
+
+def _look() -> dict[str, list[str]]:
+    """The programs that hold each device node."""
+    holders: dict[str, list[str]] = {}
+    mine = str(os.getpid())
     for folder in PROC.glob("[0-9]*"):
-        if folder.name == str(os.getpid()) or not _holds(folder, target):
+        if folder.name == mine:
+            continue
+        held = _held(folder)
+        if not held:
             continue
         try:
             name = (folder / "comm").read_text().strip()
         except OSError:
             continue  # it has just ended
-        found.append(f"{name} ({folder.name})")
-    return found
+        for target in held:
+            holders.setdefault(target, []).append(f"{name} ({folder.name})")
+    return holders
 
 
-def _holds(process: Path, target: str) -> bool:
+def _held(process: Path) -> set[str]:
+    """The device nodes that a process has open."""
+    held = set()
     try:
-        descriptors = os.listdir(process / "fd")
+        for descriptor in os.listdir(process / "fd"):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                target = os.readlink(process / "fd" / descriptor)
+                if target.startswith("/dev/"):
+                    held.add(target)
     except OSError:
-        return False  # another user's, or one that has just ended
-    for descriptor in descriptors:
-        try:
-            if os.readlink(process / "fd" / descriptor) == target:
-                return True
-        except OSError:
-            continue
-    return False
+        return set()  # another user's, or one that has just ended
+    return held
 
 
 class ByteCount:

@@ -240,13 +240,18 @@ class RecordCheck:
         return chain, sequence
 
 
-def heads_of(verdict: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """The hashes that a verdict in a file names: of the last record of each accepted range, as the platform has it."""
-    heads = verdict.get("heads", [])
-    if not isinstance(heads, list):
-        return []
-    return [
-        (head[0], head[1])
-        for head in heads
-        if isinstance(head, list) and len(head) == 2 and type(head[0]) is int and isinstance(head[1], str)
-    ]
+def digest_of(hashes: Iterable[str]) -> str:
+    """The digest by which a verdict in a file vouches for a range: over the hashes of its records, in order."""
+    digest = hashlib.sha256()
+    for each in hashes:
+        digest.update(each.encode())
+    return digest.hexdigest()
+
+
+def digests_of(verdict: Mapping[str, Any]) -> dict[tuple[int, int], str]:
+    """The digests that a verdict in a file names: for each accepted range, as the platform has its records."""
+    found: dict[tuple[int, int], str] = {}
+    for each in verdict.get("digests") or ():
+        if isinstance(each, list) and len(each) == 3 and type(each[0]) is type(each[1]) is int:
+            found[each[0], each[1]] = str(each[2])
+    return found

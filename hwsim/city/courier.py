@@ -1,8 +1,8 @@
 """The courier file, as the platform's side reads and answers it. Written from its description alone.
 
 Lines of JSON in gzip: a header, one record a line, and a last line with the number of lines and the SHA-256 of all
-before it. The answer is a file of the same form with one verdict a line, as on the topic `verdicts`, and with the hash
-of the last record of each accepted range, so that the box can see that the same records are meant.
+before it. The answer is a file of the same form with one verdict a line, as on the topic `verdicts`, and with a digest
+of each accepted range: SHA-256 over the hashes of its records, so that the box can see that the same ones are meant.
 """
 
 from __future__ import annotations
@@ -58,8 +58,13 @@ def take(file: Path, archive: Archive, answer: Path) -> dict[str, int]:
 
 def _answer(outcome: Outcome, hashes: dict[tuple[str, int], str]) -> bytes:
     facts = orjson.loads(verdict(outcome.chain, outcome.accepted, outcome.refused))
-    heads = [[last, hashes[outcome.chain, last]] for _, last in ranges(outcome.accepted)]
-    return orjson.dumps(facts | {"heads": heads})
+    digests = []
+    for first, last in ranges(outcome.accepted):
+        digest = hashlib.sha256()
+        for sequence in range(first, last + 1):
+            digest.update(hashes[outcome.chain, sequence].encode())
+        digests.append([first, last, digest.hexdigest()])
+    return orjson.dumps(facts | {"digests": digests})
 
 
 def _open(file: Path) -> tuple[str, Iterator[list[bytes]]]:

@@ -32,6 +32,7 @@ from hwsim.city import City
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from door import door
+from floor import measure as floor
 from real_broker import Mosquitto
 
 GOALS = {
@@ -44,6 +45,9 @@ GOALS = {
     "rss_mb_0_pending": ("under", 64),
     "rss_mb_1m_pending": ("under", 64),
     "rss_growth": ("under", 1.10),
+    "floor_cpu_percent": ("under", 10),
+    "floor_latency_p99_ms": ("under", 5),
+    "floor_latency_p99_vs_bare": ("or at most", 1.5),
 }
 
 CONFIG = """\
@@ -83,6 +87,8 @@ def main() -> int:
         with mosquitto(folder) as port:
             figures |= edge_agent("drain", "--folder", name, "--broker", f"127.0.0.1:{port}")
             figures |= cpu(folder, port)
+        say("floor …")
+        figures |= floor()
         say("door …")
         figures |= door(folder)
         figures |= memory(folder, arguments.pending)
@@ -239,6 +245,8 @@ def report(figures: dict[str, Any]) -> int:
         ("rss_mb_0_pending",),
         ("rss_mb_1m_pending",),
         ("rss_growth",),
+        ("floor_cpu_percent",),
+        ("floor_latency_p99_ms", "floor_latency_p99_vs_bare"),
     ):
         if not any(reached(figures[name], *GOALS[name]) for name in names):
             print(f"missed: {' or '.join(names)}")

@@ -30,7 +30,7 @@ from hwsim.cli import main as hwsim
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SOURCE = "/market-1/gw-1"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Box:
@@ -87,12 +87,18 @@ class Box:
         command = [sys.executable, "-m", "edge_agent", "run", "--config", str(self.config)]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(lambda: Path(f"{self.path}.sock").exists(), "the agent answers")
+        until(self._answers, "the agent answers")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.ask(do="status")["ok"])
+        except ConnectionError:
+            return False
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(30) == 0, (self.folder / "log").read_text()
+            assert self.process.wait(60) == 0, (self.folder / "log").read_text()
             self.process = None
 
 
@@ -277,7 +283,16 @@ def further(lines: list[dict[str, Any]]) -> None:
 
 
 def another(lines: list[dict[str, Any]]) -> None:
-    lines[1]["heads"] = [[6, "ab" * 32]]
+    lines[1]["digests"][0][2] = "ab" * 32
+
+
+def wider(lines: list[dict[str, Any]]) -> None:
+    assert lines[1]["accepted"] == [[1, 2], [4, 6]]
+    lines[1]["accepted"], lines[1]["rejected"] = [[1, 6]], []
+
+
+def bare(lines: list[dict[str, Any]]) -> None:
+    del lines[1]["digests"]
 
 
 def not_ours(lines: list[dict[str, Any]]) -> None:
@@ -293,7 +308,9 @@ def broken(lines: list[dict[str, Any]]) -> None:
     ("change", "words"),
     [
         (further, "line 2: the platform has record 12 of chain"),
-        (another, "line 2: record 6 here is not the one that the platform has"),
+        (another, "line 2: records 1 to 2 here are not those that the platform has"),
+        (wider, "line 2: no digest stands behind the accepted records 1 to 6"),
+        (bare, "line 2: no digest stands behind the accepted records 1 to 2"),
         (not_ours, "line 1: these are verdicts for /market-1/gw-9, this box is /market-1/gw-1"),
         (broken, "line 2: no verdict: accepted has"),
     ],
@@ -304,7 +321,7 @@ def test_verdicts_that_cannot_be_are_refused_and_nothing_changes(
     box.fill(5)
     stick = tmp_path / "s"
     assert edge_agent("buffer", "export", stick, "--config", box.config) == 0
-    bad = rewritten(city_takes(stick, tmp_path / "city.db"), change)
+    bad = rewritten(city_takes(stick, tmp_path / "city.db", "--reject", "sequence=3"), change)
     if running:
         box.start()
     assert edge_agent("buffer", "import", bad, "--config", box.config) == 65
@@ -332,3 +349,31 @@ def test_torn_and_foreign_files_are_refused_by_box_and_platform(box: Box, tmp_pa
     assert not bad.with_name("bad.verdicts").exists()
     assert at_the_platform(tmp_path / "city.db") == []
     assert edge_agent("buffer", "import", tmp_path / "none", "--config", box.config) == 65
+
+
+def test_a_verdict_on_what_was_brought_from_an_earlier_chain_needs_its_digest(box: Box, tmp_path: Path) -> None:
+    """The box was set up anew under its name; its old records came back to it on a stick and wait."""
+    box.fill(10)
+    stick = tmp_path / "s"
+    assert edge_agent("buffer", "export", stick, "--config", box.config) == 0
+    verdicts = city_takes(stick, tmp_path / "city.db")
+    for file in box.folder.glob("records.db*"):
+        file.unlink()
+    box.fill(1)
+    assert edge_agent("buffer", "import", stick, "--config", box.config) == 0
+
+    def waiting() -> int:
+        with box.store() as store:
+            return len(store.salvaged.pending(100))
+
+    assert waiting() == 11
+
+    def spoiled(lines: list[dict[str, Any]]) -> None:
+        lines[1]["digests"][0][2] = "ab" * 32
+
+    assert edge_agent("buffer", "import", rewritten(verdicts, spoiled), "--config", box.config) == 65
+    assert waiting() == 11
+    for _ in range(2):
+        assert edge_agent("buffer", "import", verdicts, "--config", box.config) == 0
+        assert waiting() == 0
+    assert box.counts() == (0, 0, 2)

@@ -161,7 +161,8 @@ def test_names_that_cannot_be_are_refused(text: str, says: str) -> None:
         transport(text)
 
 
-def test_a_second_program_is_named(terminal: Callable[[], Any]) -> None:
+def test_a_second_program_is_named(terminal: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "FRESH", 0.0)
     far = terminal()
     code = (
         f"import os, sys; os.open({far.path!r}, os.O_RDWR | os.O_NOCTTY); print('open', flush=True); sys.stdin.read()"

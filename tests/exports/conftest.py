@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import every_record
 import orjson
+import others_tools
 import pytest
 
 from edge_agent.exports.standings import Corrections
@@ -18,7 +18,6 @@ from edge_agent.records import corrections as correct
 from edge_agent.records.bodies import BODIES, Intake, Sale, Voucher, clock_facts
 from edge_agent.records.envelope import Draft, seal
 
-NODE: Final = Path(__file__).parents[1] / "node"
 KG: Final = 1_000_000
 
 
@@ -114,11 +113,7 @@ def epcis2js() -> Callable[..., Any]:
     """What the npm package epcis2.js says of a document, or of each of several."""
 
     def ask(*files: Path) -> Any:
-        done = subprocess.run(
-            ["node", "epcis.cjs", *map(str, files)], capture_output=True, timeout=120, check=True, cwd=NODE
-        )
-        verdicts = [orjson.loads(line) for line in done.stdout.splitlines()]
-        assert len(verdicts) == len(files)
+        verdicts = others_tools.epcis2js(*files)
         return verdicts if len(files) > 1 else verdicts[0]
 
     return ask

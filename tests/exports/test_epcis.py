@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from epcis_event_hash_generator import hash_generator, json_to_py
+from others_tools import generated_ids
 from pyld import jsonld
 
 from edge_agent.city import load_city
@@ -42,17 +41,6 @@ def listed(document: bytes) -> list[dict[str, Any]]:
 
 def of_day(day: Any) -> list[dict[str, Any]]:
     return listed(written(day.events, day.corrections, day.read))
-
-
-def generated_ids(document: bytes) -> list[str]:
-    """The ids that the reference implementation computes."""
-    logging.disable(logging.CRITICAL)
-    try:
-        events = json_to_py.event_list_from_epcis_document_json(orjson.loads(document))
-        ids: list[str] = hash_generator.epcis_hashes_from_events(events)
-    finally:
-        logging.disable(logging.NOTSET)
-    return ids
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import orjson
+import others_tools
 import pytest
 import rfc8785
 from jsonschema import Draft202012Validator
@@ -30,6 +31,7 @@ from real_broker import Mosquitto
 
 from edge_agent.board import Board
 from edge_agent.bookkeeper import Bookkeeper
+from edge_agent.cli.app import run
 from edge_agent.exports import epcis, national, table
 from edge_agent.exports.national import Place, profile_of
 from edge_agent.exports.standings import Corrections
@@ -46,6 +48,7 @@ from edge_agent.station.weigh_cycle import CycleRules
 from edge_agent.store import Store
 from edge_agent.supervisor import StationRunner
 from edge_agent.uplink import Identity, LinkSettings, Relay
+from hwsim import cli as hwsim
 from hwsim.city import City
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -301,7 +304,22 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     broker.kill()
 
 
-def a_day(folder: Path, broker: Mosquitto, *, offline: bool) -> tuple[Market, list[dict[str, Any]]]:
+def by_courier(market: Market, folder: Path) -> None:
+    """What the box kept goes to the platform on a stick, and the platform's verdicts come back on it."""
+    config, stick = folder / "agent.toml", folder / "stick.courier"
+    config.write_text(f'[gateway]\nid = "gw-1"\nsite = "market-1"\n[store]\npath = "{folder / "records.db"}"\n')
+    assert run(["buffer", "export", str(stick), "--config", str(config)]) == 0
+    hwsim.main(["city", "--import", str(stick), "--store", f"sqlite:{folder}/city.db"], standalone_mode=False)
+    market.stop()
+    assert run(["buffer", "import", f"{stick}.verdicts", "--config", str(config)]) == 0
+    market.start()
+    counts = market.store.outbox().counts()
+    assert (counts.delivered, counts.pending) == (market.store.head.sequence, 0)
+
+
+def a_day(
+    folder: Path, broker: Mosquitto, *, offline: bool, courier: bool = False
+) -> tuple[Market, list[dict[str, Any]]]:
     """Play the day with the link up (but for an outage), or without one; deliver all; return what the platform has."""
     folder.mkdir()
     market = Market(folder)
@@ -330,6 +348,10 @@ def a_day(folder: Path, broker: Mosquitto, *, offline: bool) -> tuple[Market, li
         market.play(at_noon)
         if offline:
             assert city.stats.received == 0
+        if courier:
+            by_courier(market, folder)
+            return market, stored(folder / "city.db")
+        if offline:
             connect()
         head = market.store.head.sequence
         stats = city.wait(lambda s: s.distinct == head, 60)
@@ -383,6 +405,19 @@ def check(market: Market, events: list[dict[str, Any]]) -> None:
         before = event["hash"]
 
 
+def epcis_document(events: list[dict[str, Any]]) -> bytes:
+    """The day as EPCIS."""
+
+    def read(sequence: int) -> dict[str, Any]:
+        return events[sequence - 1]
+
+    corrections = Corrections.among(events, read)
+    created = "2026-11-23T20:00:00.000+08:00"
+    return b"".join(
+        epcis.document(events, created=created, corrections=corrections, read=read, selected=lambda _: True)
+    )
+
+
 def exports(events: list[dict[str, Any]]) -> dict[str, Any]:
     """Each export of a day, read back."""
 
@@ -391,9 +426,6 @@ def exports(events: list[dict[str, Any]]) -> dict[str, Any]:
 
     found = Corrections.among(events, read)
     csv_bytes = b"".join(table.document(events, corrections=found, language="zh"))
-    epcis_bytes = b"".join(
-        epcis.document(events, created="2026-11-23", corrections=found, read=read, selected=lambda _: True)
-    )
     profile = profile_of(tomllib.loads(PROFILE.read_text(encoding="utf-8")), "profile")
     place = Place(site="market-1", node_type="wet-market", market_id="370602001", market_name="城北市场")
     xml_bytes = b"".join(
@@ -401,7 +433,7 @@ def exports(events: list[dict[str, Any]]) -> dict[str, Any]:
     )
     return {
         "csv": list(csv.DictReader(io.StringIO(csv_bytes.decode("utf-8-sig"), newline=""))),
-        "epcis": orjson.loads(epcis_bytes)["epcisBody"]["eventList"],
+        "epcis": orjson.loads(epcis_document(events))["epcisBody"]["eventList"],
         "xml": [(e.tag, {c.tag: c.text or "" for c in e}) for e in ElementTree.fromstring(xml_bytes)],
     }
 
@@ -477,12 +509,25 @@ def sum_sold(rows: list[dict[str, str]], stall: str) -> int:
     return sum(milligrams(row["计入重量(千克)"]) for row in mine)
 
 
-def test_a_day_in_a_market_gives_the_same_platform_state_online_and_offline(tmp_path: Path, broker: Mosquitto) -> None:
+def test_a_day_in_a_market_gives_the_same_platform_state_online_offline_and_by_courier(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
     days = []
-    for name in ("online", "offline"):
-        market, events = a_day(tmp_path / name, broker, offline=name == "offline")
+    for name in ("online", "offline", "courier"):
+        market, events = a_day(tmp_path / name, broker, offline=name != "online", courier=name == "courier")
         check(market, events)
         market.stop()
         days.append((comparable(events), comparable_exports(events)))
-    assert days[0][0] == days[1][0]
-    assert days[0][1] == days[1][1]
+    for records, views in days[1:]:
+        assert records == days[0][0]
+        assert views == days[0][1]
+
+
+def test_others_tools_take_the_day(tmp_path: Path, broker: Mosquitto) -> None:
+    market, events = a_day(tmp_path / "day", broker, offline=False)
+    market.stop()
+    file = tmp_path / "day.jsonld"
+    file.write_bytes(epcis_document(events))
+    assert others_tools.epcis2js(file) == [{"problems": [], "events": len(events)}]
+    ours = [event["eventID"] for event in exports(events)["epcis"]]
+    assert ours == others_tools.generated_ids(file.read_bytes())
