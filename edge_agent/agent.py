@@ -27,6 +27,7 @@ import structlog
 
 from edge_agent import clock, logs
 from edge_agent.attachments import Attachments
+from edge_agent.batch_lists import BatchLists, List
 from edge_agent.board import Board, Watcher
 from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.capture import masked
@@ -36,7 +37,7 @@ from edge_agent.cataloguer import Cataloguer
 from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.clerk import Clerk
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
-from edge_agent.config import Config, ConfigError, Device, Problem, load
+from edge_agent.config import BatchList, Config, ConfigError, Device, Problem, load
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
@@ -62,6 +63,7 @@ from edge_agent.signing_desk import attend
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import MODES, BatchRules, Books, Duty, Settings, Share, TagRules, make_station
 from edge_agent.station.base import Capacity
+from edge_agent.station.batch_list import batch_list, file_name
 from edge_agent.station.modes import ADDITIONS_BY_DEFAULT
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.station.weigh_cycle import CycleRules
@@ -283,6 +285,7 @@ class Agent:
         self._start_figures(store, bookkeeper)
         self._start_printers(store, bookkeeper)
         self._start_supervisor(store, bookkeeper)
+        self._start_batch_lists(bookkeeper)
         self._start_webhooks(store)
         self._start_watchman(store)
         self._start_doors(store)
@@ -391,6 +394,26 @@ class Agent:
         supervisor.start()
         self._supervisor = supervisor
         self._stops.append(("devices and stations", 1.5, supervisor.stop))
+
+    def _start_batch_lists(self, bookkeeper: Bookkeeper) -> None:
+        lists = tuple(
+            List(
+                path=Path(each.folder) / file_name(each.layout, each.scale),
+                encoding=each.encoding,
+                text=partial(self._batch_list, bookkeeper, station, each),
+            )
+            for station in self.config.station
+            for each in station.batch_lists
+        )
+        if lists:
+            writer = BatchLists(lists)
+            writer.start()
+            self._stops.append(("batch-lists", 0.3, writer.stop))
+
+    def _batch_list(self, bookkeeper: Bookkeeper, station: StationSection, wanted: BatchList) -> str:
+        with bookkeeper.turn() as books:
+            accounts = books.batches_to_sell(station.party, now_ms=clock.now().wall_ms, days=station.rules.batch_days)
+            return batch_list(accounts, layout=wanted.layout, unit=wanted.unit, zone=self.config.gateway.zone)
 
     def _start_printers(self, store: Store, bookkeeper: Bookkeeper) -> None:
         printers = {

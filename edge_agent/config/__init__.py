@@ -7,11 +7,12 @@ knows the registry, and reported in the same form.
 
 from edge_agent.config.load import DEFAULT_PATH, ENVIRONMENT_VARIABLE, load, parse
 from edge_agent.config.problems import ConfigError, Problem
-from edge_agent.config.sections import Config, Device, Rules, Station, UplinkSection, Web
+from edge_agent.config.sections import BatchList, Config, Device, Rules, Station, UplinkSection, Web
 
 __all__ = [
     "DEFAULT_PATH",
     "ENVIRONMENT_VARIABLE",
+    "BatchList",
     "Config",
     "ConfigError",
     "Device",

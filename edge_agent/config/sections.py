@@ -292,6 +292,16 @@ class Rules(_Section):
         return self
 
 
+class BatchList(_Section):
+    """A list of the seller's open batches for a trace scale, kept up to date in a folder."""
+
+    folder: str = Field(description="where the scale, or what serves it, looks for the file")
+    scale: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$", description="the scale's number, as in the file's name")
+    layout: Literal["jz", "traceno"] = Field("jz", description="M_JZ_…, with a heading, or M_Traceno_…")
+    unit: Literal["kg", "g"] = Field("kg", description="unit of the mass that is left")
+    encoding: Literal["gb18030", "utf-8"] = Field("gb18030", description="of the goods' names")
+
+
 class Station(_Section):
     """A place where one operator works, with its devices."""
 
@@ -308,8 +318,11 @@ class Station(_Section):
         description='what decides about codes here: labels = [{ prefix, layout, … }], separators = ["|"]',
     )
     rules: Rules = Field(default_factory=lambda: Rules.model_validate({}))
+    batch_lists: tuple[BatchList, ...] = Field((), description="lists of open batches for trace scales")
 
-    _tuple = field_validator("devices", mode="before")(lambda value: tuple(value) if isinstance(value, list) else value)
+    _tuple = field_validator("devices", "batch_lists", mode="before")(
+        lambda value: tuple(value) if isinstance(value, list) else value
+    )
 
 
 class Receipt(_Section):

@@ -119,6 +119,13 @@ class Batches:
             if account.opened_ms is None or account.opened_ms >= oldest
         ]
 
+    def of_party(self, party: str, *, now_ms: int, days: int) -> list[Account]:
+        """All of a seller's batches that are not older than `days`, in the order in which they were opened."""
+        oldest = now_ms - days * _DAY_MS
+        own = (account for (owner, _), accounts in self._by_goods.items() if owner == party for account in accounts)
+        recent = [account for account in own if account.opened_ms is None or account.opened_ms >= oldest]
+        return sorted(recent, key=lambda account: (account.opened_ms or 0, account.batch))
+
     def apply(
         self,
         effect: Effect,

@@ -125,6 +125,16 @@ class Books:
         free = [a for a in recent if self.stops.met(batch=a.batch, goods=goods, lot=None, now_ms=now_ms) is None]
         return [account for account in free if account.has_left] or free[-1:]
 
+    def batches_to_sell(self, party: str | None, *, now_ms: int, days: int) -> list[Account]:
+        """All batches that a seller can sell from: taken in, something left, and under no stop; oldest first."""
+        return [
+            account
+            for account in self.batches.of_party(party or "", now_ms=now_ms, days=days)
+            if account.review not in _NOT_TAKEN_IN
+            and account.has_left
+            and self.stops.met(batch=account.batch, goods=account.goods, lot=None, now_ms=now_ms) is None
+        ]
+
     # --- taking records
 
     def wanted(self, entry: Entry) -> int | None:

@@ -45,6 +45,14 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What a scale printed on an in-store label: net weight in kilograms and amount in yuan, as far as it says them."""
+
+    weight_kg: str | None
+    amount: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GoodsSeen:
     """The goods that a code names: their code and, from the catalogue, their name; and what else the code says of
     this piece of them."""
@@ -54,6 +62,7 @@ class GoodsSeen:
     lot: str | None = None
     serial: str | None = None
     expiry: str | None = None
+    label: Label | None = None
     flags: tuple[Flag, ...] = ()
 
 
@@ -116,8 +125,16 @@ def goods_of(seen: Seen, catalogue: Catalogue) -> GoodsSeen | None:
         lot=fields.get("lot"),
         serial=fields.get("serial"),
         expiry=fields.get("17_date"),
+        label=_label(classified),
         flags=tuple(flag for flag in seen.flags if flag != "text_replaced"),
     )
+
+
+def _label(classified: Classified) -> Label | None:
+    """What an in-store label says of weight and amount; nothing of one whose check digit is wrong."""
+    if classified.code_class != "in-store" or classified.valid is not True:
+        return None
+    return Label(weight_kg=classified.fields.get("weight_kg"), amount=classified.fields.get("amount"))
 
 
 def party_of(seen: Seen) -> str | None:

@@ -52,13 +52,15 @@ def _by_code(arguments: Mapping[str, Any], catalogue: Catalogue) -> Mapping[str,
 class Quantity:
     """How much of something: the fields of a weighed body. `take` says that they went into a record.
 
-    `own_amount` says whether an amount that the scale shows is for just this mass.
+    `own_amount` says whether an amount that the scale shows is for just this mass; `label_amount` is the one that a
+    label on the goods names, in yuan.
     """
 
     fields: dict[str, Any]
     platter: Platter | None = None
     load: Load | None = None
     own_amount: bool = False
+    label_amount: str | None = None
 
     def take(self) -> None:
         """The load is captured: it is in a record now."""
@@ -113,7 +115,7 @@ class Desk:
         if wrong := body_problems(kind, data):
             place = _FIELD.match(wrong[0])
             raise NotDone(f"bad-{place[1] if place else 'request'}")
-        return to_draft(self.settings, at, body)
+        return to_draft(self.settings, at, body, data)
 
     def today(self, at: Instant) -> str:
         """The day at the station, as records write it."""

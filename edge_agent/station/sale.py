@@ -25,14 +25,27 @@ from edge_agent.station.base import Outcome, Settings, View, weight_view
 from edge_agent.station.batches import Account
 from edge_agent.station.books import Books
 from edge_agent.station.bounded import Bounded
-from edge_agent.station.codes_seen import goods_of, party_of, understand
+from edge_agent.station.codes_seen import Label, Seen, goods_of, party_of, understand
 from edge_agent.station.desk import Action, Desk, Quantity, carry_out
 from edge_agent.station.pushed import record_sale
 from edge_agent.station.stops import Stop
 from edge_agent.station.till import MOST_AMOUNT, Till
+from edge_agent.units import to_milligrams
 
 _MOST_PRICE: Final = 100_000_000  # fen; a million yuan for a kilogram or a piece
 _MOST_GOODS: Final = 500
+_LABEL_FEN: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A net weight that a scale printed on these goods, its amount, and the scanner that read them."""
+
+    label: Label
+    weight_kg: str
+    device: str
+    driver: str
+    raw: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,7 @@ class Goods:
     lot: str | None = None
     serial: str | None = None
     expiry: str | None = None
+    labelled: Labelled | None = None
     flags: tuple[Flag, ...] = ()
 
 
@@ -106,7 +120,6 @@ class SaleStation:
             goods_name=goods.name if goods else None,
             buyer=self._buyer,
             not_goods=self._not_goods,
-            can_confirm=goods is not None and (goods.price_per == "each" or platter.cycle.load is not None),
             **self._offer(goods),
             batches=[
                 {"batch": each.batch, "left_mg": each.left_mg, "left_qty": each.left_qty} for each in open_batches
@@ -121,14 +134,14 @@ class SaleStation:
         """What the goods would cost now, before and after rounding off, and why they cannot be sold now."""
         offer: dict[str, Any] = {"price_fen": None, "price_per": None, "amount_raw_fen": None, "amount_fen": None}
         if goods is None or self._at is None:
-            return offer | {"why_not": "no-goods"}
+            return offer | {"why_not": "no-goods", "can_confirm": False}
         offer |= {"price_fen": goods.price_fen, "price_per": goods.price_per}
         try:
             quantity, pieces = self._how_much(goods, Arguments({}), by_hand=False)
         except NotDone as problem:
-            return offer | {"why_not": problem.code}
+            return offer | {"why_not": problem.code, "can_confirm": False}
         amounts = self._amounts(goods, quantity, pieces, self._desk.today(self._at))
-        return offer | {name: amounts[name] for name in offer} | {"why_not": None}
+        return offer | {name: amounts[name] for name in offer} | {"why_not": None, "can_confirm": True}
 
     def observe(self, observation: Observation) -> Sequence[Draft]:
         """Take what a device said. A scan chooses goods; with `auto_confirm` a stable load of goods is a sale."""
@@ -136,7 +149,7 @@ class SaleStation:
         if isinstance(observation.event, PushedSale):
             return record_sale(self._settings, self._books, observation, observation.event)
         if isinstance(observation.event, Scan):
-            self._scan(observation.event)
+            self._scan(observation.event, observation)
         else:
             self._desk.platters.observe(observation)
         if self._settings.auto_confirm and isinstance(observation.event, Scan | Reading):
@@ -146,7 +159,7 @@ class SaleStation:
                 return problem.drafts
         return ()
 
-    def _scan(self, scan: Scan) -> None:
+    def _scan(self, scan: Scan, observation: Observation) -> None:
         seen = understand(scan, self._settings.role or "goods", self._settings.codes)
         goods, party = goods_of(seen, self._books.catalogue), party_of(seen)
         self._not_goods = None
@@ -162,6 +175,7 @@ class SaleStation:
                 lot=goods.lot,
                 serial=goods.serial,
                 expiry=goods.expiry,
+                labelled=_labelled(goods.label, seen, observation),
                 flags=goods.flags,
             )
         else:
@@ -312,6 +326,9 @@ class SaleStation:
         return Quantity(fields=fields | {"flags": ("basis_unknown",)})
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:
+        on_scale = self._desk.platters.in_use.cycle.load
+        if goods.price_per != "each" and goods.labelled is not None and on_scale is None:
+            return _from_label(goods.labelled), 1
         if goods.price_per != "each":
             return self._desk.weigh(by_hand=by_hand, unsteady=by_hand and arguments.yes("unstable")), 1
         try:
@@ -374,8 +391,12 @@ class SaleStation:
         mass = None if quantity.net_mg is None else quantity.goods_mg
         ours = None if quote is None else line_amount(quote, paid_mg=mass, qty=qty)
         theirs = _fen(reading.amount, MOST_AMOUNT) if reading is not None and quantity.own_amount else None
+        labelled = _fen(quantity.label_amount, MOST_AMOUNT)
+        theirs = labelled if theirs is None else theirs
+        # A label's scale may have rounded otherwise than half up: a fen is none of our business.
+        within = 0 if labelled is None else _LABEL_FEN
         flags: list[Flag] = []
-        if theirs is not None and ours is not None and theirs != ours:
+        if theirs is not None and ours is not None and abs(theirs - ours) > within:
             flags.append("amount_mismatch")
         if quote is not None and usual is not None and price_suspect(quote, usual):
             flags.append("price_suspect")
@@ -389,6 +410,33 @@ class SaleStation:
             "amount_source": source,
             "flags": flags,
         }
+
+
+def _labelled(label: Label | None, seen: Seen, observation: Observation) -> Labelled | None:
+    """The weight of a scanned label; None where it has none, or says zero."""
+    if label is None or label.weight_kg is None or not to_milligrams(label.weight_kg, "kg"):
+        return None
+    return Labelled(
+        label=label,
+        weight_kg=label.weight_kg,
+        device=observation.device,
+        driver=observation.driver,
+        raw=seen.raw,
+    )
+
+
+def _from_label(labelled: Labelled) -> Quantity:
+    """What a label says is sold: the scale that printed it weighed it, net."""
+    fields = {
+        "device": labelled.device,
+        "driver": labelled.driver,
+        "net_mg": to_milligrams(labelled.weight_kg, "kg"),
+        "indication": labelled.weight_kg,
+        "unit": "kg",
+        "stability": "unknown",
+        "raw": labelled.raw,
+    }
+    return Quantity(fields=fields, label_amount=labelled.label.amount)
 
 
 def _round_down(amounts: dict[str, Any], arguments: Arguments) -> None:

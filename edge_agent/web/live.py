@@ -57,7 +57,7 @@ class Live:
         self._ring_bytes = 0
         self._views: dict[str, Any] = {}
         self._sent_views: dict[str, bytes] = {}
-        self._sent_at: dict[str, float] = {}
+        self._next_at: dict[str, float] = {}
         self._waiting: set[str] = set()
         self._weights: dict[str, deque[tuple[int, Any, str]]] = {}
         self._records: OrderedDict[int, dict[str, Any]] = OrderedDict()
@@ -182,7 +182,7 @@ class Live:
     async def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         until = min([loop.time() + 1.0, *self._due.values()])
         if self._waiting:
-            until = min(until, *(self._sent_at.get(name, 0.0) + _WEIGHT_EVERY for name in self._waiting))
+            until = min(until, *(self._free_at(name) for name in self._waiting))
         try:
             await asyncio.wait_for(self._wake.wait(), max(0.0, until - loop.time()))
         except TimeoutError:
@@ -224,7 +224,7 @@ class Live:
                 continue
             topics.add(event.topic.partition("/")[0])
             about_stops = about_stops or getattr(event.value, "type", "") in _ABOUT_STOPS
-        for name in [n for n in self._waiting if now - self._sent_at.get(n, 0.0) >= _WEIGHT_EVERY]:
+        for name in [n for n in self._waiting if now >= self._free_at(n)]:
             self._send_view(name, now)
         if "record" in topics:
             await self._new_records()
@@ -282,10 +282,15 @@ class Live:
             getattr(before, part) == getattr(view, part) for part in ("state", "stability", "device", "unit", "duty")
         )
         only_weight = only_weight and _lasting(before) == _lasting(view)
-        if not only_weight or now - self._sent_at.get(name, 0.0) >= _WEIGHT_EVERY:
+        if not only_weight or now >= self._free_at(name):
             self._send_view(name, now)
         else:
             self._waiting.add(name)
+
+    def _free_at(self, name: str) -> float:
+        """When the next weight may go out. One may go out early: a scale of ten frames a second whose frames are not
+        quite even would else be shown later and later, up to a whole frame."""
+        return self._next_at.get(name, 0.0) - _WEIGHT_EVERY
 
     def _send_view(self, name: str, now: float) -> None:
         self._waiting.discard(name)
@@ -294,7 +299,8 @@ class Live:
         if self._sent_views.get(name) == encoded:
             return
         self._sent_views[name] = encoded
-        self._sent_at[name] = now
+        following = max(now, self._next_at.get(name, 0.0)) + _WEIGHT_EVERY
+        self._next_at[name] = min(following, now + 2 * _WEIGHT_EVERY)  # many changes at once cost no weight its time
         self.publish("station", {"station": name, "view": view, "now_ms": _now_ms()})
 
     # --- records

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,6 +65,17 @@ class Box:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
         records = [json.loads(line) for line in done.stdout.splitlines()]
         return [record["data"] for record in records if record["type"] == "trace.sale.v1"]
+
+    def command(self, station: str, name: str, arguments: dict[str, Any]) -> None:
+        """Have a station do something, as a program would."""
+        request = {"do": "command", "station": station, "name": name, "arguments": arguments}
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(PATIENCE)
+            door.connect(str(self.folder / "records.db.sock"))
+            door.sendall(json.dumps(request).encode() + b"\n")
+            answer = json.loads(door.makefile().readline())
+        assert answer["ok"], answer
+        assert not answer.get("refused"), answer
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -206,6 +218,42 @@ def test_a_label_scale_hears_ok_only_for_what_is_kept(box: Box, free_port: Calla
     assert kept[0]["amount_fen"] is None
     assert scale.repeated, "no push was cut off: nothing was tried"
     assert label_line(sold[0]).decode("cp1254") == bytes.fromhex(kept[0]["raw"]).decode("cp1254")
+
+
+def test_the_scale_is_given_the_batches_that_its_seller_has_open(box: Box, inbox: Path) -> None:
+    """What was taken in stands in the lists; what the scale sold of it is taken off."""
+    lists = box.folder / "lists"
+    lists.mkdir()
+    box.configure("sale-files", f"folder:{inbox}?settle=0")
+    box.config.write_text(
+        box.config.read_text().replace(
+            'mode = "log"',
+            f"""mode = "log"
+batch_lists = [
+  {{ folder = "{lists}", scale = "031" }},
+  {{ folder = "{lists}", scale = "031", layout = "traceno", unit = "g", encoding = "utf-8" }},
+]""",
+        )
+        + '[[station]]\nid = "gate"\nmode = "intake"\nparty = "1101010000009"\ndevices = ["front2"]\n'
+        + '[[device]]\nid = "front2"\ndriver = "st-gs"\nport = "memory:nobody"\n'
+    )
+    box.start()
+    until("no list", lambda: (lists / "M_JZ_031.txt").exists() and (box.folder / "records.db.sock").exists())
+    goods, batch = "2000000000017", "11010100000020000003"
+    order = {"goods_code": goods, "goods_name": "猪后腿肉", "batch": batch, "net_mg": 50_000_000}
+    order["supplier"] = "1101010000002"
+    box.command("gate", "take", order)
+    until("not in the list", lambda: batch in (lists / "M_JZ_031.txt").read_text("gb18030"))
+    text = (lists / "M_JZ_031.txt").read_bytes().decode("gb18030")
+    heading, line, end = text.split("\r\n")
+    assert (heading.count("\t"), end) == (4, "")
+    assert line.split("\t")[1:] == [batch, "50", goods, "猪后腿肉"]
+    sold = file_line(some(1)[0], batch=batch, seller="1101010000009").replace(some(1)[0].goods, goods)
+    write_file(inbox, "1.txt", sold)
+    left = str(50_000 - some(1)[0].grams)
+    until("not taken off", lambda: f"\t{left}\t" in (lists / "M_Traceno_031.txt").read_text("utf-8"))
+    assert box.stop() == 0
+    assert "no_upstream" not in box.sales()[0]["flags"]
 
 
 def test_a_pushing_device_wants_a_station_that_records_sales(box: Box, inbox: Path) -> None:

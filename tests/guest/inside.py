@@ -203,7 +203,7 @@ def scan(gadget: Gadget, kind: str, text: str, *options: str) -> None:
 def weighing(gadget: Gadget) -> Iterator[None]:
     """A scale on a gadget on which goods are put and taken off."""
     command = [str(BIN / "hwsim"), "scale", "hid-pos-scale", "--port", f"hidg:{gadget.node}"]
-    with subprocess.Popen([*command, "--every", "8", "--hold", "5"], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, "--every", "16", "--hold", "11"], stdout=subprocess.DEVNULL) as process:
         try:
             yield
         finally:
@@ -308,9 +308,7 @@ def play() -> None:
     say("CHECK pos-scanner", json.dumps({"texts": texts()[-1:]}))
 
     with weighing(scale):
-        agent.kept("trace.weighing.v1")
-        agent.kept("trace.weighing.v1")
-    until("no weighing of each scale", lambda: {"scale", "bench"} <= weighed())
+        until("no weighing of each scale", lambda: {"scale", "bench"} <= weighed())
     say("CHECK scales", json.dumps(indications()))
 
     for name, gadget in (("gun", gun), ("pos", pos), ("scale", scale)):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from stall_web import Client, Stream, WebStall, stall
 
+from edge_agent.board import Event
+from edge_agent.station import View
 from edge_agent.web.live import RING, Live
 from edge_agent.web.stream import STREAMS, Streams
 
@@ -238,3 +240,20 @@ def test_of_what_is_told_as_a_whole_only_the_newest_is_sent_again() -> None:
     assert text.count(b"event: record") == 5
     assert text.count(b"event: station") == 2
     assert text.count(b'"n":4') == 3
+
+
+def test_uneven_frames_of_a_steady_scale_are_each_told_at_once_and_a_fast_one_is_held_to_ten_a_second() -> None:
+    def view(n: int) -> View:
+        return View(
+            station="A12", mode="log", state="moving", device="scale-1", weight=str(n), unit="kg", stability="moving"
+        )
+
+    chooser = random.Random(3)
+    live = Live(_Nothing(), lambda _person: None, dict)  # type: ignore[arg-type]
+    for n in range(200):
+        live._take_view(Event("station/A12", view(n)), 1.0 + n * 0.1 + chooser.uniform(-0.02, 0.02))
+        assert f'"weight":"{n}"'.encode() in live._ring[-1][2], f"frame {n} was held back"
+    before = live._number
+    for n in range(400):
+        live._take_view(Event("station/A12", view(1000 + n)), 100.0 + n * 0.025)
+    assert live._number - before <= 10 * 10 + 2

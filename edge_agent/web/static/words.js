@@ -44,7 +44,7 @@ const zh = {
   screen: { work: "作业", status: "状态", trace: "追溯", board: "公示", maintain: "维护" },
   mode: { sale: "销售", log: "称重", intake: "进货", transfer: "调拨", inspection: "检测", filling: "充装", transform: "加工", stocktake: "盘点" },
   link: { connected: "在线", connecting: "连接中", offline: "离线", none: "未配置上传", lost: "网关失联" },
-  alarm: { store: "记录暂时无法保存", disk: "磁盘将满", clock: "时钟" },
+  alarm: { store: "记录暂时无法保存", disk: "磁盘将满", clock: "时钟", signing: "签名已暂停，请维护员处理" },
   state: {
     empty: "零位", loading: "上货中", moving: "不稳定", stable: "稳定", captured: "已记录，请取下", unloading: "取货中", "loaded-at-start": "开机时秤上有物", overload: "超载",
     underload: "低于零位", stale: "秤无数据", disconnected: "秤未连接", "bad-data": "数据异常", waiting: "等待数据",
@@ -111,7 +111,7 @@ const en = {
   screen: { work: "Work", status: "State", trace: "Trace", board: "Board", maintain: "Service" },
   mode: { sale: "Sell", log: "Weigh", intake: "Intake", transfer: "Transfer", inspection: "Inspect", filling: "Fill", transform: "Transform", stocktake: "Count" },
   link: { connected: "online", connecting: "connecting", offline: "offline", none: "no uplink", lost: "no gateway" },
-  alarm: { store: "Records cannot be saved at the moment", disk: "Disk is filling", clock: "Clock" },
+  alarm: { store: "Records cannot be saved at the moment", disk: "Disk is filling", clock: "Clock", signing: "Signing is paused: call the maintainer" },
   state: {
     empty: "zero", loading: "loading", moving: "moving", stable: "stable", captured: "recorded, take it off", unloading: "unloading", "loaded-at-start": "loaded at start", overload: "overload",
     underload: "below zero", stale: "no data from the scale", disconnected: "no scale", "bad-data": "unusable data", waiting: "waiting for data",
