@@ -41,8 +41,17 @@ def boot_id() -> str:
 
 def rfc3339(wall_ms: int, zone: tzinfo) -> str:
     """Unix milliseconds as RFC 3339 text with offset and milliseconds, never `Z`."""
-    text = datetime.fromtimestamp(wall_ms / 1000, zone).isoformat(timespec="milliseconds")
-    return text if text[-6] in "+-" else text + "+00:00"
+    minute, rest = divmod(wall_ms, 60_000)
+    begin, offset = _minute(minute, zone)
+    return f"{begin}{rest // 1000:02d}.{rest % 1000:03d}{offset}"
+
+
+@functools.lru_cache(maxsize=16)
+def _minute(minute: int, zone: tzinfo) -> tuple[str, str]:
+    """The text of a minute up to its seconds, and its offset: RFC 3339 knows whole minutes of offset only."""
+    text = datetime.fromtimestamp(minute * 60, zone).isoformat(timespec="milliseconds")
+    begin, offset = text[:17], text[23:]
+    return begin, offset or "+00:00"
 
 
 class _Timex(ctypes.Structure):

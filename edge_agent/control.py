@@ -107,6 +107,8 @@ class ControlServer:
             "correct": self._correct,
             "keys.rotate": self._keys,
             "keys.accept": self._keys,
+            "sign.checkpoint": self._keys,
+            "sign.evidence": self._keys,
             "ledger": self._ledger,
             "recording": self._recording,
             "print": self._print,

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "buffer": "buffer",
     "receipt": "receipt_cmd",
     "keys": "keys_cmd",
+    "evidence": "evidence_cmd",
     "uplink": "uplink_cmd",
     "ledger": "ledger_cmd",
     "bench": "bench_cmd",

@@ -1,4 +1,4 @@
-"""`edge-agent bench`: ingest, latency, drain."""
+"""`edge-agent bench`: ingest, split, latency, drain."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ def ingest(folder: Path | None, records: int) -> None:
 
     with tempfile.TemporaryDirectory(dir=folder) as place:
         _report({**ingest_1(Path(place)), **ingest_group(Path(place), records=records), **disk_bytes(Path(place))})
+
+
+@command.command()
+@_FOLDER
+@click.option("--records", type=click.IntRange(100, 1_000_000), default=20_000, show_default=True)
+def split(folder: Path | None, records: int) -> None:
+    """CPU of one record, stop by stop: typing, check, canonical form, hashing, keeping."""
+    from edge_agent.bench.split import measure
+
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        _report(measure(Path(place), records))
 
 
 @command.command()

@@ -14,6 +14,7 @@ import orjson
 from edge_agent.cli import exits
 from edge_agent.cli.files import new_file
 from edge_agent.cli.output import config_option, progress
+from edge_agent.cli.verify import write_sidecar
 from edge_agent.cli.words import language, say
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def export(
 ) -> None:
     """Write records for other programs.
 
-    jsonl: the stored events as they are, line by line. csv: a table for spreadsheets. epcis: EPCIS 2.0 (JSON-LD).
+    jsonl: the stored events as they are, line by line; with --to and no bounds, FILE.proof holds beside them what was
+    signed about them, for `records verify FILE`. csv: a table for spreadsheets. epcis: EPCIS 2.0 (JSON-LD).
     xml: messages of the city's node software, by profile. All but jsonl show what a record means today, after voids,
     amendments and returns.
     """
@@ -66,6 +68,8 @@ def export(
         with new_file(target) as out:
             for piece in _pieces(form, source, selection, config, profile):
                 out.write(piece)
+        if form == "jsonl" and target is not None and not any(bounds.values()):
+            write_sidecar(reader, target, source.last)
     click.echo(say("exported", n=source.count), err=True)
 
 

@@ -45,7 +45,7 @@ def show_keys(config_path: Path, overrides: tuple[str, ...], output: str) -> int
 )
 def rotate(config_path: Path, overrides: tuple[str, ...], reason: str, new_key: Path | None) -> None:
     """Change to a new key. The old one signs the change, so that what it signed before still verifies."""
-    answer = _ask(
+    answer = ask(
         config_path,
         overrides,
         "keys.rotate",
@@ -59,11 +59,11 @@ def rotate(config_path: Path, overrides: tuple[str, ...], reason: str, new_key: 
 @config_option
 def accept(config_path: Path, overrides: tuple[str, ...]) -> None:
     """Say that the box, its store and its key are right: sign again after signing was blocked."""
-    answer = _ask(config_path, overrides, "keys.accept")
+    answer = ask(config_path, overrides, "keys.accept")
     click.echo(say("keys.accepted" if answer["was_blocked"] else "keys.not_blocked"))
 
 
-def _ask(config_path: Path, overrides: tuple[str, ...], verb: str, **arguments: Any) -> dict[str, Any]:
+def ask(config_path: Path, overrides: tuple[str, ...], verb: str, **arguments: Any) -> dict[str, Any]:
     """Have the running agent do it; with no agent running take the store and do it here."""
     from edge_agent.config import load
     from edge_agent.control import ControlClient

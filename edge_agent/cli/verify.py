@@ -17,10 +17,13 @@ from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
     from edge_agent.proof import Finding, PublicKey
+    from edge_agent.proof.statements import AnyStatement
     from edge_agent.store import Reader
 
 _SQLITE: Final = b"SQLite format 3\x00"
 _ZIP: Final = b"PK"
+SIDECAR: Final = ".proof"
+"""What the name of a file with statements ends with, behind the name of the export that they are about."""
 _LISTED: Final = 1_000
 """Findings that are listed; the rest is counted. One wrong record can hardly be missed among so many."""
 
@@ -184,7 +187,7 @@ class LinesCheck(Check):
         from edge_agent.proof.files import keys_among, statements_among
 
         self._file = file
-        beside = sidecar if sidecar is not None else file.with_name(file.name + ".proof")
+        beside = sidecar if sidecar is not None else file.with_name(file.name + SIDECAR)
         self._sidecar = beside if sidecar is not None or beside.is_file() else None
         self._pinned = bool(keys)
         self._any_order = any_order
@@ -252,6 +255,10 @@ def check_of(file: Path, keys: list[PublicKey], sidecar: Path | None, *, any_ord
         raise exits.Exit(exits.USAGE, f"{file}: there is no such file") from None
     if begin.startswith(_SQLITE):
         return StoreCheck(file, keys)
+    if begin.startswith(_ZIP):
+        from edge_agent.cli.evidence_cmd import EvidenceCheck
+
+        return EvidenceCheck(file, keys)
     if receipt.is_proof(begin):
         return ProofCheck(file, keys)
     return LinesCheck(file, keys, sidecar, any_order=any_order)
@@ -263,6 +270,45 @@ def _bounded(raw: Any) -> Iterator[bytes]:
 
     while line := raw.readline(MAX_LINE + 2):
         yield line
+
+
+def key_lines(reader: Reader) -> Iterator[bytes]:
+    """The public keys of a store as lines beside its records."""
+    from edge_agent.proof import PublicKey
+    from edge_agent.proof.lines import key_line
+
+    for each in reader.signing_keys():
+        yield key_line(PublicKey.parse(each.public), each.since)
+
+
+def is_about(statement: AnyStatement, first: int, last: int) -> bool:
+    """Whether a statement is about the records from `first` to `last`, or the place before them; or about keys."""
+    from edge_agent.proof import Checkpoint, DayRoot, KeyChange, Purged
+
+    match statement:
+        case KeyChange():
+            return True
+        case Checkpoint():
+            return first - 1 <= statement.sequence <= last
+        case DayRoot():
+            return first <= statement.first and statement.last <= last
+        case Purged():
+            return statement.purged_to <= last
+        case _:
+            return False
+
+
+def write_sidecar(reader: Reader, export: Path, last: int) -> None:
+    """Beside an export of the whole store put down what was signed about its records up to `last`."""
+    from edge_agent.proof.statements import parse
+
+    with new_file(export.with_name(export.name + SIDECAR)) as out:
+        for line in key_lines(reader):
+            out.write(line + b"\n")
+        for line in reader.statements():
+            statement = parse(line)
+            if statement is not None and is_about(statement, 1, last):
+                out.write(line + b"\n")
 
 
 @click.command()
@@ -277,8 +323,6 @@ def prove(config_path: Path, overrides: tuple[str, ...], record_id: str, target:
     """
     from edge_agent.config import load
     from edge_agent.proof import DayRoot, receipt
-    from edge_agent.proof.lines import key_line
-    from edge_agent.proof.signing import PublicKey
     from edge_agent.proof.statements import parse
     from edge_agent.store import Reader
 
@@ -294,8 +338,7 @@ def prove(config_path: Path, overrides: tuple[str, ...], record_id: str, target:
             line = receipt.prove(row.body, list(_hashes(reader, day.first, day.last)), day)
         except ValueError as problem:
             raise exits.Exit(exits.PROBLEMS, str(problem)) from None
-        keys = [key_line(PublicKey.parse(each.public), each.since) for each in reader.signing_keys()]
-        changes = [each for each in reader.statements() if b'"next":' in each]
+        keys, changes = list(key_lines(reader)), reader.key_changes()
     with new_file(target) as out:
         for each in (line, *keys, *changes):
             out.write(each + b"\n")

@@ -101,6 +101,12 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "记录 {sequence} 的当日根尚未签名 (当天结束后才有)",
         "the root of the day of record {sequence} is not signed yet; it is when the day has ended",
     ),
+    "evidence.none": ("{day} 没有记录", "there is no record of {day}"),
+    "evidence.made": (
+        "{file}: {n} 条记录 ({first} 至 {last}), 检查: edge-agent records verify {file}",
+        "{file}: {n} records ({first} to {last}); check it with: edge-agent records verify {file}",
+    ),
+    "evidence.unsigned": ("签名已暂停, 档案未签名", "signing is blocked: the archive is not signed"),
     "keys.accepted": ("已确认, 重新开始签名", "accepted: signing goes on"),
     "keys.not_blocked": ("签名未被暂停", "signing was not blocked"),
     "keys.rotated": ("新密钥 {key}", "the new key is {key}"),

@@ -6,7 +6,7 @@ What that proves and what it cannot is in docs/reference/proof.md.
 from edge_agent.proof.audit import GENESIS, Audit, Report
 from edge_agent.proof.findings import Fault, Finding, Place
 from edge_agent.proof.signing import NotAKey, PublicKey, Signer
-from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, KeyChange, Purged
+from edge_agent.proof.statements import AnyStatement, Checkpoint, DayRoot, Evidence, KeyChange, Purged
 
 __all__ = [
     "GENESIS",
@@ -14,6 +14,7 @@ __all__ = [
     "Audit",
     "Checkpoint",
     "DayRoot",
+    "Evidence",
     "Fault",
     "Finding",
     "KeyChange",

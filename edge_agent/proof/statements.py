@@ -124,7 +124,17 @@ class KeyChange(Statement):
         return PublicKey.parse(self.next)
 
 
-AnyStatement = Checkpoint | DayRoot | Purged | KeyChange
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence(Statement):
+    """The archive of `day` whose manifest has this SHA-256 was handed out by this box."""
+
+    DOMAIN: ClassVar[bytes] = b"trace-edge-agent/evidence/v1"
+
+    day: str
+    manifest: str
+
+
+AnyStatement = Checkpoint | DayRoot | Purged | KeyChange | Evidence
 
 
 def sign_checkpoint(signer: Signer, *, chain: str, place: Place, time: str) -> Checkpoint:
@@ -145,6 +155,11 @@ def sign_purged(signer: Signer, *, chain: str, place: Place, time: str) -> Purge
 def sign_key_change(signer: Signer, *, chain: str, successor: PublicKey, reason: str, time: str) -> KeyChange:
     """Hand over to another key."""
     return KeyChange._signed(signer, chain=chain, next=str(successor), reason=reason, time=time)
+
+
+def sign_evidence(signer: Signer, *, chain: str, day: str, manifest: str, time: str) -> Evidence:
+    """Attest an archive by the digest of its manifest."""
+    return Evidence._signed(signer, chain=chain, day=day, manifest=manifest, time=time)
 
 
 def trusted(statements: Iterable[AnyStatement], keys: Iterable[PublicKey]) -> dict[str, PublicKey]:
@@ -216,6 +231,10 @@ def _key_change_formed(facts: Mapping[str, Any]) -> bool:
     return raw is not None and len(raw) == PUBLIC_BYTES and isinstance(facts["reason"], str)
 
 
+def _evidence_formed(facts: Mapping[str, Any]) -> bool:
+    return _is(HEX64, facts["manifest"]) and _is_day(facts["day"])
+
+
 def _names(kind: type[Statement]) -> frozenset[str]:
     return frozenset(field.name for field in fields(kind))
 
@@ -225,6 +244,7 @@ _FORMS: Final[tuple[tuple[type[AnyStatement], frozenset[str], Callable[[Mapping[
     (DayRoot, _names(DayRoot), _day_root_formed),
     (Purged, _names(Purged), _purged_formed),
     (KeyChange, _names(KeyChange), _key_change_formed),
+    (Evidence, _names(Evidence), _evidence_formed),
 )
 
 

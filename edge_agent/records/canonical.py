@@ -16,6 +16,9 @@ MAX_INTEGER: Final = 2**53 - 1
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _TEXT: Final = frozenset({str})
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
+_REMEMBERED: Final = 256
+_REMEMBERED_KEYS: Final = 100
+_good_keys: Final[set[tuple[str, ...]]] = set()
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -41,7 +44,8 @@ def _allowed(value: Any) -> bool:
     """
     kind = type(value)
     if kind is dict or isinstance(value, Mapping):
-        if not set(map(type, value)) <= _TEXT or not "".join(value).isascii():
+        keys = tuple(value)
+        if keys not in _good_keys and not _keys_allowed(keys):
             return False
         items = value.values()
     elif kind is tuple or kind is list:
@@ -51,6 +55,17 @@ def _allowed(value: Any) -> bool:
     if set(map(type, items)) <= _SCALARS:
         return True
     return all(map(_allowed, [item for item in items if type(item) not in _SCALARS]))
+
+
+def _keys_allowed(keys: tuple[Any, ...]) -> bool:
+    """Whether these are the keys of a record. Bodies of one type have the same ones: those are remembered."""
+    if not set(map(type, keys)) <= _TEXT or not "".join(keys).isascii():
+        return False
+    if len(keys) <= _REMEMBERED_KEYS:
+        if len(_good_keys) >= _REMEMBERED:
+            _good_keys.clear()
+        _good_keys.add(keys)
+    return True
 
 
 def _explain(value: Any, path: str) -> None:

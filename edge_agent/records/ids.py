@@ -19,7 +19,6 @@ def uuid7(wall_ms: int) -> str:
     with _lock:
         _last = max(_last + 1, (wall_ms & 0xFFFF_FFFF_FFFF) << 12)
         stamp = _last
-    high = (stamp >> 12) << 16 | 0x7000 | stamp & 0xFFF
-    low = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000
-    text = f"{high:016x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    low = os.urandom(8).hex()
+    variant = "89ab"[int(low[0], 16) & 3]
+    return f"{stamp >> 28:08x}-{stamp >> 12 & 0xFFFF:04x}-7{stamp & 0xFFF:03x}-{variant}{low[1:4]}-{low[4:]}"

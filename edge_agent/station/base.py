@@ -347,9 +347,10 @@ def common(settings: Settings, at: Instant, *, operator: str | None = None) -> d
     return {"clock": clock_facts(at), "party": settings.party, "operator": who}
 
 
-def to_draft(settings: Settings, at: Instant, body: Body) -> Draft:
-    """The draft of a body captured at this station."""
-    return draft(type=body.TYPE, subject=settings.id, at=at, zone=settings.zone, data=body.to_data())
+def to_draft(settings: Settings, at: Instant, body: Body, data: Mapping[str, Any] | None = None) -> Draft:
+    """The draft of a body captured at this station; `data` is what `to_data` made of it, where that is known."""
+    made = body.to_data() if data is None else data
+    return draft(type=body.TYPE, subject=settings.id, at=at, zone=settings.zone, data=made)
 
 
 def weight_view(settings: Settings, platter: Platter, **detail: Any) -> View:

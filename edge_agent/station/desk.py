@@ -115,7 +115,7 @@ class Desk:
         if wrong := body_problems(kind, data):
             place = _FIELD.match(wrong[0])
             raise NotDone(f"bad-{place[1] if place else 'request'}")
-        return to_draft(self.settings, at, body)
+        return to_draft(self.settings, at, body, data)
 
     def today(self, at: Instant) -> str:
         """The day at the station, as records write it."""

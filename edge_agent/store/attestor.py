@@ -20,7 +20,7 @@ import structlog
 from edge_agent import clock
 from edge_agent.proof import AnyStatement, Checkpoint, DayRoot, KeyChange, NotAKey, Place, PublicKey, Purged, Signer
 from edge_agent.proof.days import Days, EndedDay
-from edge_agent.proof.statements import sign_checkpoint, sign_day_root, sign_key_change, sign_purged
+from edge_agent.proof.statements import sign_checkpoint, sign_day_root, sign_evidence, sign_key_change, sign_purged
 from edge_agent.store import keys
 from edge_agent.store.errors import CommitFailed, KeyUnusable
 from edge_agent.store.keys import KeyFile
@@ -140,6 +140,12 @@ class Attestor:
                 self._unwritten.append(made)
                 self._last = place, made.dumps()
             return self._last[1]
+
+    def evidence(self, day: str, manifest: str) -> bytes | None:
+        """The signed word on an archive; None while blocked. It goes with the archive and is not kept here."""
+        if self.blocked is not None:
+            return None
+        return sign_evidence(self.signer, chain=self.chain, day=day, manifest=manifest, time=self._now()).dumps()
 
     def day_ended(self, ended: EndedDay) -> Sequence[AnyStatement]:
         """What is to be said of a day that ended: its root, and the place of its last record."""

@@ -45,6 +45,7 @@ GOALS = {
     "rss_mb_0_pending": ("under", 64),
     "rss_mb_1m_pending": ("under", 64),
     "rss_growth": ("under", 1.10),
+    "split_weighing_total_us": ("at most", 25),
     "floor_cpu_percent": ("under", 10),
     "floor_latency_p99_ms": ("under", 5),
     "floor_latency_p99_vs_bare": ("or at most", 1.5),
@@ -83,6 +84,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="trace-bench-") as name:
         folder = Path(name)
         figures |= edge_agent("ingest", "--folder", name, "--records", str(arguments.records))
+        figures |= edge_agent("split", "--folder", name)
         figures |= edge_agent("latency", "--folder", name)
         with mosquitto(folder) as port:
             figures |= edge_agent("drain", "--folder", name, "--broker", f"127.0.0.1:{port}")
@@ -245,6 +247,7 @@ def report(figures: dict[str, Any]) -> int:
         ("rss_mb_0_pending",),
         ("rss_mb_1m_pending",),
         ("rss_growth",),
+        ("split_weighing_total_us",),
         ("floor_cpu_percent",),
         ("floor_latency_p99_ms", "floor_latency_p99_vs_bare"),
     ):

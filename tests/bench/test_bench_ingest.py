@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from edge_agent.bench import ingest
+from edge_agent import clock
+from edge_agent.bench import ingest, split
+from edge_agent.records.bodies import Sale, Weighing
+from edge_agent.records.check import body_problems
 from edge_agent.store import baseline
 
 
@@ -33,3 +36,12 @@ def test_the_baseline_writes_the_same_bytes(tmp_path: Path) -> None:
     events = [json.loads(body) for body in bodies]
     assert [event["sequence"] for event in events] == [f"{n:016d}" for n in (1, 2, 3)]
     assert events[2]["prevhash"] == events[1]["hash"]
+
+
+def test_the_split_of_one_records_cost(tmp_path: Path) -> None:
+    figures = split.measure(tmp_path, records=200)
+    parts = ("typing", "check", "canonical", "envelope", "hashing", "keeping", "total")
+    assert figures.keys() == {f"split_{name}_{part}_us" for name in ("weighing", "sale") for part in parts}
+    assert all(value >= 0 for value in figures.values())
+    for kind, body in ((Weighing, split.weighing), (Sale, split.sale)):
+        assert body_problems(kind, body(1, clock.now()).to_data()) == []

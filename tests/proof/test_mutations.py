@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from edge_agent.proof import Audit, PublicKey, lines, merkle, receipt, statements
+from edge_agent.proof import Audit, PublicKey, Signer, lines, merkle, receipt, statements
 from edge_agent.proof.attested import Attested
 from edge_agent.proof.files import check_lines, check_statements, statements_among
 from edge_agent.proof.lines import stub_of
@@ -123,12 +123,17 @@ class Harness:
     def __init__(self, world: Any) -> None:
         self.bodies: list[bytes] = world.bodies
         self.keys = [world.signer.public]
-        self.named = [(f"statement {n}", each) for n, each in enumerate(world.statements, 1)]
+        successor = Signer.from_seed(b"\x07" * 32).public
+        change = statements.sign_key_change(
+            world.signer, chain="any", successor=successor, reason="yearly", time=world.statements[0].time
+        )
+        self.signed = [*world.statements, change]
+        self.named = [(f"statement {n}", each) for n, each in enumerate(self.signed, 1)]
         self.export = b"".join(body + b"\n" for body in world.bodies)
         mixed = [stub_of(orjson.loads(body)) if n % 3 else body for n, body in enumerate(world.bodies)]
         self.filtered = b"".join(body + b"\n" for body in mixed)
-        self.sidecar = b"".join(each.dumps() + b"\n" for each in world.statements)
-        self.lines = [each.dumps() for each in world.statements]
+        self.sidecar = b"".join(each.dumps() + b"\n" for each in self.signed)
+        self.lines = [each.dumps() for each in self.signed]
         day = world.roots[1]
         self.proof = receipt.prove(world.bodies[20], world.hashes[day.first - 1 : day.last], day)
         leaves = [bytes.fromhex(each) for each in world.hashes]

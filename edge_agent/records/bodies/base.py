@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypedDict
 
 from edge_agent.model import Instant
@@ -83,7 +83,8 @@ _plans: Final[dict[type, _Plan]] = {}
 
 
 def _plan(kind: type) -> _Plan:
-    pairs = json_names(kind)
+    # In the order of the canonical form, so that sorting finds it sorted.
+    pairs = sorted(json_names(kind), key=itemgetter(1))
     attributes, names = zip(*pairs, strict=True)
     plan = _Plan(attrgetter(*attributes), names, tuple(n for n, inner in inner_kinds(kind) if is_dataclass(inner)))
     _plans[kind] = plan

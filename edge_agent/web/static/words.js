@@ -44,7 +44,7 @@ const zh = {
   screen: { work: "作业", status: "状态", trace: "追溯", board: "公示", maintain: "维护" },
   mode: { sale: "销售", log: "称重", intake: "进货", transfer: "调拨", inspection: "检测", filling: "充装", transform: "加工", stocktake: "盘点" },
   link: { connected: "在线", connecting: "连接中", offline: "离线", none: "未配置上传", lost: "网关失联" },
-  alarm: { store: "记录暂时无法保存", disk: "磁盘将满", clock: "时钟" },
+  alarm: { store: "记录暂时无法保存", disk: "磁盘将满", clock: "时钟", signing: "签名已暂停，请维护员处理" },
   state: {
     empty: "零位", loading: "上货中", moving: "不稳定", stable: "稳定", captured: "已记录，请取下", unloading: "取货中", "loaded-at-start": "开机时秤上有物", overload: "超载",
     underload: "低于零位", stale: "秤无数据", disconnected: "秤未连接", "bad-data": "数据异常", waiting: "等待数据",
@@ -62,7 +62,7 @@ const zh = {
     "too-much": "超过原数量", "not-goods": "不是商品码", forbidden: "没有权限", "not-at-scale": "人不在秤旁，不能操作", "sign-in": "请先登录", locked: "已锁屏，请登录", csrf: "页面已过期，请重试",
     "too-many-attempts": "尝试太多，请稍候", "wrong-pin": "PIN 不对", "wrong-code": "配对码不对", "no-card": "没有读到卡", "store-full": "存储已满", "not-built": "此版本还没有此功能",
     "not-found": "找不到", "unknown-command": "此摊位不支持", "already-void": "已经作废", "no-reason": "请填写原因", "too-large": "文件太大（最多 4 MB）", "no-intake": "找不到进货", "too-many-vouchers": "单据太多",
-    "nothing-filled": "没有充装", "no-result": "请先填写结果", "certificate-wanted": "请填合格证号，或选「无合格证」", "no-batch": "没有进货批次", "no-party": "摊位没有主体码",
+    "nothing-filled": "没有充装", "no-result": "请先填写结果", "certificate-wanted": "请填合格证号，或选「无合格证」", "no-batch": "没有进货批次", "no-party": "摊位没有主体码", "no-ticket": "没有合单",
   },
 };
 
@@ -111,7 +111,7 @@ const en = {
   screen: { work: "Work", status: "State", trace: "Trace", board: "Board", maintain: "Service" },
   mode: { sale: "Sell", log: "Weigh", intake: "Intake", transfer: "Transfer", inspection: "Inspect", filling: "Fill", transform: "Transform", stocktake: "Count" },
   link: { connected: "online", connecting: "connecting", offline: "offline", none: "no uplink", lost: "no gateway" },
-  alarm: { store: "Records cannot be saved at the moment", disk: "Disk is filling", clock: "Clock" },
+  alarm: { store: "Records cannot be saved at the moment", disk: "Disk is filling", clock: "Clock", signing: "Signing is paused: call the maintainer" },
   state: {
     empty: "zero", loading: "loading", moving: "moving", stable: "stable", captured: "recorded, take it off", unloading: "unloading", "loaded-at-start": "loaded at start", overload: "overload",
     underload: "below zero", stale: "no data from the scale", disconnected: "no scale", "bad-data": "unusable data", waiting: "waiting for data",
@@ -125,7 +125,7 @@ const en = {
     "too-much": "More than was sold", "not-goods": "Not a goods code", forbidden: "Not allowed for you", "not-at-scale": "Only at the scale itself", "sign-in": "Sign in first", locked: "Locked: sign in", csrf: "Page too old, try again",
     "too-many-attempts": "Too many attempts, wait", "wrong-pin": "Wrong PIN", "wrong-code": "Wrong code", "no-card": "No card was read", "store-full": "Store is full", "not-built": "Not in this version yet",
     "not-found": "Not found", "unknown-command": "Not at this station", "already-void": "Already void", "no-reason": "Give a reason", "too-large": "File too large (4 MB at most)", "no-intake": "No such intake", "too-many-vouchers": "Too many papers",
-    "nothing-filled": "Nothing was filled", "no-result": "Give a result first", "certificate-wanted": "Certificate number, or say there is none", "no-batch": "No batch of these goods", "no-party": "The stall has no participant code",
+    "nothing-filled": "Nothing was filled", "no-result": "Give a result first", "certificate-wanted": "Certificate number, or say there is none", "no-batch": "No batch of these goods", "no-party": "The stall has no participant code", "no-ticket": "No open ticket",
   },
 };
 
