@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _START_WITHIN: Final = 30.0
 _DRAIN_WITHIN: Final = 45.0
 _DRAIN_AFTER_CTRL_C: Final = 10.0
+_INTAKE: Final = "B1"
 
 
 class Simulator:
@@ -144,6 +146,7 @@ class Show:
 
     def play(self, ended: threading.Event) -> None:
         """Play until the time is up or `ended` is set; `result` holds the last line."""
+        self._open_stall()
         start = last = clock.monotonic()
         outage_at, outage_for = self._plan()
         cut = False
@@ -163,6 +166,22 @@ class Show:
         if cut:
             self._network.order("unblock")
         self._finish(ended, last)
+
+    def _open_stall(self) -> None:
+        """What a stall has in the morning: a catalogue of goods, and a batch of each that came in with its papers."""
+        from edge_agent.cli.examples import example
+
+        if _INTAKE not in self._agent.views():
+            return  # somebody's own configuration
+        day = datetime.fromtimestamp(clock.now().wall_ms / 1000, self._agent.config.gateway.zone)
+        self._agent.import_catalogue(example("demo-goods.csv").read_bytes(), kind="goods", source="demo")
+        for goods in self._agent.catalogue()["goods"]:
+            amount = {"qty": 200} if goods["mode"] == "piece" else {"net_mg": 60_000_000}
+            batch = f"{day:%Y%m%d}-{goods['order']:02d}"
+            paper = {"type": "commitment", "no": f"HG{batch.replace('-', '')}"}
+            told = {"goods_code": goods["code"], "goods_name": goods["name"], "batch": batch, "vouchers": [paper]}
+            told |= {"supplier_name": "寿光蔬菜合作社", "origin_name": "山东寿光"}
+            self._agent.command(_INTAKE, "confirm", told | amount)
 
     def _plan(self) -> tuple[float, float]:
         """When the outage begins and how long it lasts; without an end there is one every minute."""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
+from edge_agent.store import Store
 from edge_agent.uplink import wire
 from edge_agent.uplink.contract import TOPICS, asyncapi
 from edge_agent.uplink.settings import Identity
@@ -67,7 +68,7 @@ def payload_validator(name: str, dialect: Any = Draft202012Validator) -> Any:
     return dialect(schema)
 
 
-def test_what_is_sent_and_taken_is_what_the_document_says() -> None:
+def test_what_is_sent_and_taken_is_what_the_document_says(tmp_path: Path) -> None:
     records = list(every_record.every(at_random=1))
     real = {
         "state": [wire.state(online=True, session="s", since="2026-11-23T09:15:02.412+08:00")],
@@ -77,6 +78,11 @@ def test_what_is_sent_and_taken_is_what_the_document_says() -> None:
             verdict("c-1", [], [Refused(sequence=4, id="x", code="rule", reason="no", retryable=True)]),
         ],
     }
+    store = Store.open(tmp_path / "records.db", source="/market-1/gw-1", zone=every_record.SHANGHAI)
+    signed = store.checkpoint()
+    store.stop(30)
+    assert signed is not None
+    real["checkpoint"] = [signed]
     piece = wire.piece(chain="c", sha256="ab" * 32, size=5, media_type="image/png", offset=0, data=b"\n\x00\x01")
     real["attachments"] = [piece.partition(b"\n")[0]]
     word = {"sha256": "ab" * 32, "have": 5, "complete": True, "refused": None}

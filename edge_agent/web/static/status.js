@@ -68,7 +68,7 @@ function devices() {
 function today() {
   const f = s.figures || {};
   return card(say("today"), "", [
-    h("div.rings", {}, ring(percent(f.linked, f.sales), say("linked")), ring(percent(f.delivered_in_a_day === undefined ? f.delivered : f.delivered_in_a_day, f.sales), say("state-of.in-a-day"))),
+    h("div.rings", {}, ring(percent(f.linked, f.sales), say("linked")), ring(percent(f.delivered_in_a_day, f.records), say("state-of.in-a-day"))),
     facts(sums(f).concat([[say("rejected"), f.refused || 0], [say("void"), f.void || 0]]))]);
 }
 
