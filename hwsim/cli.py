@@ -232,6 +232,8 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
     from hwsim.rfid import ID_BYTES, READERS, TITLES
     from hwsim.rfid.field import Field, Tag, make_tags
 
+    if family == "pcsc":
+        raise click.UsageError("the reader is that of a real pcscd; put a card on it with `hwsim card`")
     if family not in TITLES:
         raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
     with _usage():
@@ -257,6 +259,45 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
         _run_llrp(field, given)
     else:
         _run(family, READERS[family](field), given["port"], link, given["faults"], seed, given["seconds"])
+
+
+@main.command()
+@click.option("--to", default="127.0.0.1:35963", show_default=True, help="HOST:PORT of vsmartcard's virtual reader.")
+@click.option("--uid", default="047A3C1A", show_default=True, help="The card's number.")
+@click.option("--ats", default="", help="Its ATS; a CPU card has one.")
+@click.option("--stay", default=2.0, show_default=True, help="Seconds that it lies on the reader.")
+@click.option("--away", default=1.0, show_default=True, help="Seconds until it is put there again.")
+@_seconds
+def card(to: str, uid: str, ats: str, stay: float, away: float, seconds: float | None) -> None:
+    """A contactless card, put on the virtual reader of a real pcscd and taken away, again and again."""
+    import time
+
+    from hwsim.rfid.card import CPU, M1_1K, VirtualCard
+    from hwsim.running import Halt, say
+    from hwsim.sockets import parse_address
+
+    with _usage():
+        number, host_and_port = bytes.fromhex(uid), parse_address(to)
+        played = VirtualCard(
+            number,
+            ats=bytes.fromhex(ats),
+            atr=CPU if ats else M1_1K,
+            host=host_and_port[0],
+            port=host_and_port[1],
+        )
+    halt = Halt()
+    until = None if seconds is None else time.monotonic() + seconds
+    times = 0
+    try:
+        while not halt.asked and (until is None or time.monotonic() < until):
+            with played:
+                times += 1
+                say({"card": uid.upper(), "reader": to, "times": times})
+                halt.wait(stay)
+            halt.wait(away)
+    except OSError as problem:
+        _fail(UNAVAILABLE, f"{to}: {problem}; is pcscd running with vsmartcard-vpcd?")
+    say({"card": uid.upper(), "commands": len(played.commands)})
 
 
 def _run_llrp(field: Any, given: dict[str, Any]) -> None:
