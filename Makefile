@@ -51,6 +51,7 @@ bench: setup-test ## the benchmarks beside their baselines: a table and bench.js
 	$(BIN)/python tests/bench/run.py --to bench.json
 
 soak: setup-test ## the long fault and fuzz runs; results into docs/robustness.md
+	@.ci/system-packages soak
 	$(BIN)/pytest -m soak --soak --timeout 14400 --results=docs/robustness.md
 
 docs: setup ## regenerate the reference

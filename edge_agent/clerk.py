@@ -49,11 +49,18 @@ class Clerk:
 
     def confirm_stop(self, stop: str, station: str | None, operator: str | None, left_mg: int | None) -> CommandResult:
         """Keep that somebody has taken note of a stop of sale."""
-        result = self._keep(Confirmation, station, operator, {"directive": stop, "remaining_mg": left_mg})
-        if result.refused is None:
-            with self._lock:
-                self._confirmed = [*(each for each in self._confirmed if each != stop), stop][-_REMEMBERED:]
-                self._store.set_note(_CONFIRMED, orjson.dumps(self._confirmed).decode())
+        with self._lock:  # before it is kept: whoever hears of the record looks here
+            before = self._confirmed
+            self._confirmed = [*(each for each in before if each != stop), stop][-_REMEMBERED:]
+            self._store.set_note(_CONFIRMED, orjson.dumps(self._confirmed).decode())
+        result: CommandResult | None = None
+        try:
+            result = self._keep(Confirmation, station, operator, {"directive": stop, "remaining_mg": left_mg})
+        finally:
+            if (result is None or result.refused is not None) and stop not in before:
+                with self._lock:
+                    self._confirmed = [each for each in self._confirmed if each != stop]
+                    self._store.set_note(_CONFIRMED, orjson.dumps(self._confirmed).decode())
         return result
 
     def is_confirmed(self, stop: str) -> bool:

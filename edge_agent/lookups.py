@@ -146,6 +146,8 @@ class StoreLookups:
     def stops(self) -> list[dict[str, Any]]:
         """The stops of sale in force, each with what the books say is left of the goods."""
         now_ms = clock.now().wall_ms
+        head = self._store.newest(self._store.head.sequence + 1, 1)
+        newest = orjson.loads(head[0].body)["id"] if head else ""
         with self._bookkeeper.turn() as books:
             found = []
             for stop in books.stops:
@@ -168,10 +170,16 @@ class StoreLookups:
                 )
                 if len(found) == _MOST:
                     break
-        return [self._stop(*each) for each in found]
+        shown = [self._stop(newest, *each) for each in found]
+        return [each for each in shown if each is not None]
 
-    def _stop(self, stop: Any, goods_name: str | None, left_mg: int | None, left_qty: int | None) -> dict[str, Any]:
+    def _stop(
+        self, newest: str, stop: Any, goods_name: str | None, left_mg: int | None, left_qty: int | None
+    ) -> dict[str, Any] | None:
+        """One stop; None where it is booked and not committed yet: it is told when it is."""
         row = self._store.find(stop.id)
+        if row is None and stop.id > newest:
+            return None
         event = {} if row is None else orjson.loads(row.body)
         data = event.get("data", {})
         return {

@@ -57,6 +57,21 @@ _seed = click.option("--seed", default=0, show_default=True, help="The same seed
 _seconds = click.option("--seconds", type=float, help="Stop by itself after so long.")
 
 
+_DRIVERS: Final = {"wedge": "hid-keyboard", "hid-pos": "hid-pos-scanner", "dp-401": "dp-401-push"}
+"""The simulators whose driver has another name, or one more."""
+
+
+def _vectors() -> dict[str, Path]:
+    """The drivers that have vectors in this checkout, and their files: what has no simulator is replayed from them."""
+    import tomllib
+
+    found = {}
+    for file in sorted(VECTORS.glob("*/*.toml")):
+        with contextlib.suppress(tomllib.TOMLDecodeError, OSError):
+            found[str(tomllib.loads(file.read_text()).get("driver", file.stem))] = file
+    return found
+
+
 @main.command("list")
 def list_() -> None:
     """Devices, faults and scenarios that can be played."""
@@ -71,13 +86,17 @@ def list_() -> None:
     for dialect in DIALECTS.values():
         say({"kind": "scale", "name": dialect.name, "title": dialect.title, "source": dialect.source})
     for name, title in SCANNERS.items():
-        say({"kind": "scanner", "name": name, "title": title})
+        say({"kind": "scanner", "name": name, "title": title, "driver": _DRIVERS.get(name, name)})
     for name, (title, source) in TITLES.items():
         say({"kind": "rfid", "name": name, "title": title, "source": source})
     for name, title in LANGUAGES.items():
         say({"kind": "printer", "name": name, "title": title})
     for name, title in PUSHERS.items():
-        say({"kind": "push", "name": name, "title": title})
+        say({"kind": "push", "name": name, "title": title, "driver": _DRIVERS.get(name, name)})
+    played = {*DIALECTS, *_DRIVERS.values(), *SCANNERS, *TITLES, *LANGUAGES, *PUSHERS}
+    for name, file in _vectors().items():
+        if name not in played:
+            say({"kind": "replay", "name": name, "title": "the frames of its vectors", "file": str(file)})
     for kind, title in KINDS.items():
         say({"kind": "fault", "name": kind, "title": title})
     for name in packaged_names():
@@ -213,6 +232,8 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
     from hwsim.rfid import ID_BYTES, READERS, TITLES
     from hwsim.rfid.field import Field, Tag, make_tags
 
+    if family == "pcsc":
+        raise click.UsageError("the reader is that of a real pcscd; put a card on it with `hwsim card`")
     if family not in TITLES:
         raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
     with _usage():
@@ -238,6 +259,45 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
         _run_llrp(field, given)
     else:
         _run(family, READERS[family](field), given["port"], link, given["faults"], seed, given["seconds"])
+
+
+@main.command()
+@click.option("--to", default="127.0.0.1:35963", show_default=True, help="HOST:PORT of vsmartcard's virtual reader.")
+@click.option("--uid", default="047A3C1A", show_default=True, help="The card's number.")
+@click.option("--ats", default="", help="Its ATS; a CPU card has one.")
+@click.option("--stay", default=2.0, show_default=True, help="Seconds that it lies on the reader.")
+@click.option("--away", default=1.0, show_default=True, help="Seconds until it is put there again.")
+@_seconds
+def card(to: str, uid: str, ats: str, stay: float, away: float, seconds: float | None) -> None:
+    """A contactless card, put on the virtual reader of a real pcscd and taken away, again and again."""
+    import time
+
+    from hwsim.rfid.card import CPU, M1_1K, VirtualCard
+    from hwsim.running import Halt, say
+    from hwsim.sockets import parse_address
+
+    with _usage():
+        number, host_and_port = bytes.fromhex(uid), parse_address(to)
+        played = VirtualCard(
+            number,
+            ats=bytes.fromhex(ats),
+            atr=CPU if ats else M1_1K,
+            host=host_and_port[0],
+            port=host_and_port[1],
+        )
+    halt = Halt()
+    until = None if seconds is None else time.monotonic() + seconds
+    times = 0
+    try:
+        while not halt.asked and (until is None or time.monotonic() < until):
+            with played:
+                times += 1
+                say({"card": uid.upper(), "reader": to, "times": times})
+                halt.wait(stay)
+            halt.wait(away)
+    except OSError as problem:
+        _fail(UNAVAILABLE, f"{to}: {problem}; is pcscd running with vsmartcard-vpcd?")
+    say({"card": uid.upper(), "commands": len(played.commands)})
 
 
 def _run_llrp(field: Any, given: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Files that others leave in a folder, handed over whole and put away when all in them is kept.
 
-    folder:/var/spool/trace/sales?settle=2
+    folder:/var/spool/trace-edge-agent/sales?settle=2
 
 A file is taken when its size and time have stood still for `settle` seconds, so that none is half read, oldest first,
 one at a time; `edge_agent.driver.FILE_MARK` says in which form. Hidden files and those that end in .tmp, .part or ~ are
@@ -176,7 +176,7 @@ def _sync(folder: Path) -> None:
 def _make(url: PortUrl, line: Mapping[str, str]) -> FolderTransport:
     refuse_unknown(url, ("settle",))
     if not url.address.startswith("/"):
-        raise ValueError(f"folder:{url.address} is not a path; folder:/var/spool/trace/sales would be right")
+        raise ValueError(f"folder:{url.address} is not a path; folder:/var/spool/trace-edge-agent/sales would be right")
     return FolderTransport(Path(url.address), number(url.settings(), "settle", 2, 0, 3600))
 
 

@@ -16,6 +16,7 @@ from edge_agent.station.recent_sales import Line
 MOST_AMOUNT: Final = 10_000_000_000
 """Fen; a hundred million yuan."""
 
+_MOST_HELD: Final = 20
 _PAY_METHODS: Final = ("cash", "card", "wechat", "alipay", "unionpay", "ecny", "account", "other")
 
 
@@ -26,17 +27,20 @@ class Till:
         self._desk = desk
         self.ticket: str | None = None
         self._lines = 0
+        self._held: dict[str, dict[str, Any]] = {}
 
     @property
     def view(self) -> dict[str, Any]:
-        """The lines of the open ticket, and what they come to."""
+        """The lines of the open ticket and what they come to, and the tickets that are on hold."""
+        held = list(self._held.values())
         if self.ticket is None:
-            return {"lines": [], "ticket_fen": None}
+            return {"lines": [], "ticket_fen": None, "held": held}
         lines = self._desk.books.sales.on(self.ticket)
         shown = ("goods_code", "goods_name", "net_mg", "qty", "amount_fen")
         return {
             "lines": [{"id": line.id, **{name: line.data[name] for name in shown}} for line in lines],
             "ticket_fen": sum(line.left_fen or 0 for line in lines),
+            "held": held,
         }
 
     def next_line(self) -> dict[str, Any]:
@@ -47,10 +51,31 @@ class Till:
         return {"ticket": self.ticket, "line": self._lines}
 
     def begin_ticket(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
-        """The lines from now on are of one ticket, `ticket` or a new number, until it is settled."""
-        self.ticket = arguments.text("ticket") or self._desk.paper_number(command.at)
-        self._lines = 0
+        """The lines from now on are of one ticket, until it is settled: `ticket`, which may be one that is on hold, or
+        a new number. `hold` puts the open one aside for a later settlement (挂单).
+        """
+        if arguments.yes("hold"):
+            self._put_aside()
+            return ()
+        name = arguments.text("ticket") or self._desk.paper_number(command.at)
+        if self.ticket not in (None, name):
+            self._put_aside()
+        self._held.pop(name, None)
+        self.ticket = name
+        self._lines = len(self._desk.books.sales.on(name))
         return ()
+
+    def _put_aside(self) -> None:
+        """The open ticket waits; one without a line is forgotten. Beyond the most that wait, so is the oldest."""
+        if self.ticket is None:
+            raise NotDone("no-ticket")
+        lines = self._desk.books.sales.on(self.ticket)
+        if lines:
+            fen = sum(line.left_fen or 0 for line in lines)
+            self._held[self.ticket] = {"ticket": self.ticket, "lines": len(lines), "fen": fen}
+            while len(self._held) > _MOST_HELD:
+                del self._held[next(iter(self._held))]
+        self.ticket, self._lines = None, 0
 
     def settle(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """One payment for `lines` (ids or trace codes of sales) or a `ticket`; `total_fen` is at most what is due."""
@@ -75,6 +100,7 @@ class Till:
             buyer=lines[0].data["buyer"],
             **arguments.some(("channel", "order_no", "pay_digest")),
         )
+        self._held.pop(ticket or "", None)
         if ticket is not None and ticket == self.ticket:
             self.ticket, self._lines = None, 0
         return (draft,)

@@ -51,6 +51,8 @@ class Live:
         self._log = structlog.get_logger()
         self._wake = asyncio.Event()
         self._pulse = asyncio.Event()
+        self.ready = asyncio.Event()
+        """Set once there is something to show."""
         self._epoch = secrets.token_hex(4)
         self._number = 0
         self._ring: deque[tuple[int, str, bytes]] = deque()
@@ -161,22 +163,21 @@ class Live:
             loop.call_soon_threadsafe(wake.set)
 
         with self._agent.watch(TOPICS, woken) as watcher:
-            await self._begin()
-            lost = watcher.lost
+            lost: int | None = None  # None: the whole state is to be looked at anew
             while not stopping():
                 beat()
-                await self._wait(loop)
-                now = loop.time()
-                if watcher.lost != lost:
-                    lost = watcher.lost
-                    self._log.warning("page.resync", lost=lost)
-                    watcher.take(0)
-                    await self._begin()
-                    continue
                 try:
-                    await self._turn(watcher, now)
+                    if lost != watcher.lost:
+                        if lost is not None:
+                            self._log.warning("page.resync", lost=watcher.lost)
+                        lost = watcher.lost
+                        watcher.take(0)
+                        await self._begin()
+                    await self._wait(loop)
+                    await self._turn(watcher, loop.time())
                 except Exception as problem:  # noqa: BLE001 -- the page's one loop: a fault must not end what it shows
                     self._log.error("page.failed", reason=f"{type(problem).__name__}: {problem}", exc_info=problem)
+                    lost = None
                     await asyncio.sleep(1.0)
 
     async def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -211,6 +212,7 @@ class Live:
             "catalogue": self._agent.settings()["catalogue"],
             **self._extra(),
         }
+        self.ready.set()
         pulse, self._pulse = self._pulse, asyncio.Event()
         pulse.set()
 
@@ -247,7 +249,8 @@ class Live:
 
     def _ask(self, part: str, now: float, pace: float) -> None:
         """Have a part looked at: at once, but not more often than every `pace` seconds."""
-        self._due.setdefault(part, max(now, self._did.get(part, 0.0) + pace))
+        due = max(now, self._did.get(part, 0.0) + pace)
+        self._due[part] = min(due, self._due.get(part, due))
 
     async def _tell(self, part: str) -> None:
         match part:

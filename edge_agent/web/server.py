@@ -19,6 +19,7 @@ from edge_agent.facade import Facade
 from edge_agent.web.app import WebSettings, make_web
 
 _ROUND: Final = 5.0
+_READY_WITHIN: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,8 @@ class WebServer:
         rounds = asyncio.create_task(self._rounds())
         showing = asyncio.create_task(web.live.run(self._stopping.is_set, self._beat))
         try:
+            with contextlib.suppress(TimeoutError):  # a page without its state yet is better than none
+                await asyncio.wait_for(web.live.ready.wait(), _READY_WITHIN)
             await self._server.serve()
         finally:
             web.streams.end_all()

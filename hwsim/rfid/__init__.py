@@ -35,6 +35,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "rdm6300": ("125 kHz reader, repeats a card while it is there", "RDM6300 data sheet"),
         "pn532": ("13.56 MHz reader on a serial line", "NXP UM0701-02"),
         "wiegand": ("Wiegand 26 behind a converter", "26-bit format H10301"),
+        "pcsc": ("contactless card in the virtual reader of a real pcscd: `hwsim card`", "vsmartcard's documentation"),
         "llrp": ("network UHF reader with handshake and keepalives, tcp only", "EPCglobal LLRP 1.0.1"),
     }
 )

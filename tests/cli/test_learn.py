@@ -142,6 +142,8 @@ def test_an_unknown_scale_is_learned_and_read_by_an_agent(scale: tuple[Platter, 
         ("0.750", "kg", "nobodys-scale"),
     ]
 
+    assert all("uncommissioned" in record["data"]["flags"] for record in records)
+
 
 def weigh(platter: Platter, device: Device, config: Path, masses: tuple[int, ...]) -> list[dict[str, dict[str, str]]]:
     until = time.monotonic() + 60

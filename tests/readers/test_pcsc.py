@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -109,6 +110,21 @@ def test_a_name_that_holds_for_two_readers_is_refused(daemon: Pcscd) -> None:
     transport = pcsc.SPEC.make(PortUrl.parse("pcsc:virtual"), {})
     with pytest.raises(BadSettings, match="write one in full: Virtual PCD 00 00, Virtual PCD 00 01"):
         transport.open()
+
+
+def test_the_simulated_card_comes_and_goes(daemon: Pcscd) -> None:
+    reading = opened()
+    command = [sys.executable, "-c", "from hwsim.cli import main; main()", "card", "--to", f"127.0.0.1:{daemon.port}"]
+    played = subprocess.Popen([*command, "--uid", "DEADBEEF", "--stay", "1.5"], stdout=subprocess.PIPE)
+    try:
+        events = read_until(reading, lambda events: details(events).count("card removed") >= 2)
+    finally:
+        played.terminate()
+        told = played.communicate(timeout=20)[0]
+        reading.close()
+    assert set(numbers(events)) == {"DEADBEEF"}
+    assert b'"times":2' in told
+    assert played.returncode == 0
 
 
 def test_without_pyscard_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def numbers(events: list[DeviceEvent]) -> set[str]:
 
 def test_every_reader_has_a_simulator() -> None:
     assert {spec.id for spec in SPECS.values() if spec.kind == "rfid" and "serial" in spec.interfaces} == set(READERS)
-    assert set(READERS) | {"llrp"} == set(TITLES)
+    assert set(READERS) | {"llrp", "pcsc"} == set(TITLES)
 
 
 @pytest.mark.parametrize("family", READERS)

@@ -295,6 +295,33 @@ def test_several_lines_on_a_ticket_and_their_payment(page: Page, stall: Stall) -
     expect(page.locator(".ticket")).to_have_count(0)
 
 
+def test_a_ticket_on_hold_waits_for_its_customer(page: Page, stall: Stall) -> None:
+    page.get_by_role("button", name="多件合单").click()
+    stall.put_on("1.010")
+    tile(page, "番茄").click()
+    confirm(page).click()
+    expect(page.locator(".sum b")).to_have_text("8.06")
+    page.get_by_role("button", name="挂单", exact=True).click()
+    expect(page.locator(".ticket")).to_have_count(0)
+    stall.put_on("0.610")  # somebody else in between, not on the ticket
+    tile(page, "番茄").click()
+    confirm(page).click()
+    expect(page.locator(".records li").first).to_contain_text("0.610 kg")
+    last(stall, ticket=None)
+    page.get_by_role("button", name="挂单 1").click()
+    page.get_by_role("dialog").locator(".reasons button").click()
+    stall.put_on("2.010")
+    tile(page, "土豆").click()
+    confirm(page).click()
+    expect(page.locator(".ticket li")).to_have_count(2)
+    last(stall, line=2)
+    page.get_by_role("button", name="结账").click()
+    page.get_by_role("dialog").get_by_role("button", name="现金").click()
+    expect(page.locator(".toast")).to_contain_text("已收款")
+    assert len(stall.kept("settlement")[-1]["data"]["lines"]) == 2
+    expect(page.get_by_role("button", name="挂单 1")).to_have_count(0)
+
+
 def test_tare_of_crates_and_by_number(page: Page, stall: Stall) -> None:
     page.get_by_role("button", name="预置皮重").click()
     dialog = page.get_by_role("dialog")

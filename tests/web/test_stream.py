@@ -257,3 +257,16 @@ def test_uneven_frames_of_a_steady_scale_are_each_told_at_once_and_a_fast_one_is
     for n in range(400):
         live._take_view(Event("station/A12", view(1000 + n)), 100.0 + n * 0.025)
     assert live._number - before <= 10 * 10 + 2
+
+
+def test_the_page_is_served_when_there_is_something_to_show(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    """At the first connection that is taken, the state is whole."""
+    for n in range(3):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with stall(folder, free_port()) as made:
+            stream = Stream(made.client())
+            snapshot = made.until(lambda stream=stream: stream.named("snapshot"))[0]
+            assert {"stops", "figures", "payments", "catalogue"} <= set(snapshot)
+            assert snapshot["status"]["kept"] >= 1
+            stream.close()

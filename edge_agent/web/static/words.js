@@ -62,7 +62,7 @@ const zh = {
     "too-much": "超过原数量", "not-goods": "不是商品码", forbidden: "没有权限", "not-at-scale": "人不在秤旁，不能操作", "sign-in": "请先登录", locked: "已锁屏，请登录", csrf: "页面已过期，请重试",
     "too-many-attempts": "尝试太多，请稍候", "wrong-pin": "PIN 不对", "wrong-code": "配对码不对", "no-card": "没有读到卡", "store-full": "存储已满", "not-built": "此版本还没有此功能",
     "not-found": "找不到", "unknown-command": "此摊位不支持", "already-void": "已经作废", "no-reason": "请填写原因", "too-large": "文件太大（最多 4 MB）", "no-intake": "找不到进货", "too-many-vouchers": "单据太多",
-    "nothing-filled": "没有充装", "no-result": "请先填写结果", "certificate-wanted": "请填合格证号，或选「无合格证」", "no-batch": "没有进货批次", "no-party": "摊位没有主体码",
+    "nothing-filled": "没有充装", "no-result": "请先填写结果", "certificate-wanted": "请填合格证号，或选「无合格证」", "no-batch": "没有进货批次", "no-party": "摊位没有主体码", "no-ticket": "没有合单",
   },
 };
 
@@ -125,7 +125,7 @@ const en = {
     "too-much": "More than was sold", "not-goods": "Not a goods code", forbidden: "Not allowed for you", "not-at-scale": "Only at the scale itself", "sign-in": "Sign in first", locked: "Locked: sign in", csrf: "Page too old, try again",
     "too-many-attempts": "Too many attempts, wait", "wrong-pin": "Wrong PIN", "wrong-code": "Wrong code", "no-card": "No card was read", "store-full": "Store is full", "not-built": "Not in this version yet",
     "not-found": "Not found", "unknown-command": "Not at this station", "already-void": "Already void", "no-reason": "Give a reason", "too-large": "File too large (4 MB at most)", "no-intake": "No such intake", "too-many-vouchers": "Too many papers",
-    "nothing-filled": "Nothing was filled", "no-result": "Give a result first", "certificate-wanted": "Certificate number, or say there is none", "no-batch": "No batch of these goods", "no-party": "The stall has no participant code",
+    "nothing-filled": "Nothing was filled", "no-result": "Give a result first", "certificate-wanted": "Certificate number, or say there is none", "no-batch": "No batch of these goods", "no-party": "The stall has no participant code", "no-ticket": "No open ticket",
   },
 };
 
