@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
 from edge_agent.cli.app import run
 from edge_agent.facade import NotPrinted
+from edge_agent.preparing import prepare
 from hwsim.device import Device
 from hwsim.ports import open_port
 from hwsim.printer import Printer, Slip
