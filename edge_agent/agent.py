@@ -48,8 +48,8 @@ from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
 from edge_agent.watchman import Watchman
 from edge_agent.webhook import Webhook, targets
-from edge_agent.workshop import Workshop
 from edge_agent.window import Window
+from edge_agent.workshop import Workshop
 
 STOP_WITHIN: Final = 5.0
 _DUTY: Final = "duty/"

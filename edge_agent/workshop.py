@@ -184,7 +184,7 @@ class Workshop:
                 raise NotProved("bad-step", f"{step[:40]!r} is no step; one of {', '.join(STEPS)}, stop")
             course = self._course_of(device, step)
             taken = course.take(step, shown, mass, skip)
-            return course.facts(taken) | self._outcome(course, operator)
+            return {**course.facts(taken), **self._outcome(course, operator)}
         finally:
             self._at_a_step.release()
 
