@@ -42,10 +42,10 @@ from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
 from edge_agent.corrector import Corrector
 from edge_agent.courier import take
-from edge_agent.driver import Printer, Session
+from edge_agent.driver import PortUrl, Printer, Session, TransportError
 from edge_agent.exports.courier import header_from
 from edge_agent.exports.national import BadProfile, profile_of
-from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
+from edge_agent.facade import CardListener, CommandResult, InUse, RecentRecord, Recording
 from edge_agent.figures import FigureKeeper
 from edge_agent.health import Health, Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
@@ -53,6 +53,7 @@ from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.lookups import StoreLookups
 from edge_agent.model import Command, Observation
 from edge_agent.printing import PrinterRunner
+from edge_agent.prober import Prober, fit_facts
 from edge_agent.receipts import Issuer
 from edge_agent.records.corrections import Refused
 from edge_agent.records.envelope import Draft
@@ -78,6 +79,9 @@ _RECENT: Final = 20
 _TEXT_SCHEMES: Final = frozenset({"serial", "rfc2217", "tcp", "memory"})
 _SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
 _DUTY: Final = "duty/"
+_PROBING_EACH: Final = 1.0
+_PROBING_WITHIN: Final = 45.0
+"""Seconds that probing from the page listens with one setting, and in all."""
 _Part = TypeVar("_Part")
 
 
@@ -230,6 +234,7 @@ class Agent:
         self._store: Store | None = None
         self._corrector: Corrector | None = None
         self._registrar: Registrar | None = None
+        self._probing = threading.Lock()
         self._bookkeeper: Bookkeeper | None = None
         self._cataloguer: Cataloguer | None = None
         self._attachments: Attachments | None = None
@@ -747,6 +752,33 @@ class Agent:
         state = next((each["state"] for each in self.ledger() if each["device"] == device), "in-use")
         return self.ledger_set(device, {"state": state, "reason": f"{name}: asked for at the page"}, operator)
 
+    def probe(self, port: str, ended: Callable[[], bool]) -> dict[str, Any]:
+        """Find out what speaks on a port. Raises ValueError, InUse, OSError; see `Facade.probe`."""
+        until = clock.monotonic() + _PROBING_WITHIN
+        prober = Prober(self.registry, ended=lambda: ended() or clock.monotonic() > until)
+        url = prober.port(port)
+        taken = next((d.id for d in self.config.device if _one_port(d.port_url, url)), None)
+        if taken is not None:
+            raise InUse(f"{taken} has this port open")
+        if not self._probing.acquire(blocking=False):
+            raise InUse("somebody else is probing")
+        try:
+            report = prober.probe(url, seconds=_PROBING_EACH)
+        except TransportError as problem:
+            raise OSError(str(problem)) from problem
+        finally:
+            self._probing.release()
+        self._log.info("device.probed", port=port, fits=[fit.driver for fit in report.fits])
+        return {
+            "port": port,
+            "bytes": report.size,
+            "fits": [
+                {**fit_facts(fit), "settings": str(fit.line or ""), "device": prober.block(fit, url, "?")}
+                for fit in report.fits
+            ],
+            "warnings": [{**warning.facts, "warning": warning.word} for warning in report.warnings],
+        }
+
     def restart(self, device: str) -> None:
         """Close a device's port and open it anew. Raises KeyError for no such device."""
         _started(self._supervisor).devices[device].restart()
@@ -957,6 +989,11 @@ def open_attachments(config: Config, *, owner: bool = True) -> Attachments:
         spare_bytes=section.reserve_bytes,
         owner=owner,
     )
+
+
+def _one_port(one: PortUrl, other: PortUrl) -> bool:
+    """Whether two names mean one port: serial ports have several names."""
+    return one.scheme == other.scheme and os.path.realpath(one.address) == os.path.realpath(other.address)
 
 
 def _capacity(registrar: Registrar, device: str) -> Capacity:

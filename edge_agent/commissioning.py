@@ -35,6 +35,10 @@ Step = Literal["empty", "mass", "tare", "overload", "removal"]
 STEPS: Final[tuple[Step, ...]] = ("empty", "mass", "tare", "overload", "removal")
 MAY_BE_SKIPPED: Final = frozenset({"tare", "overload"})
 """On a truck scale there is no container and no overload at hand."""
+STEADY_WITHIN: Final = 5.0
+"""Seconds that a scale gets to come to rest after the person has read its display."""
+_AGREEING: Final = 3
+"""So many equal readings in a row are steady where the scale does not tell stability."""
 
 _UNIT_WORDS: Final = {"公斤": "kg", "千克": "kg", "克": "g", "斤": "jin", "市斤": "jin", "两": "liang", "吨": "t"}
 _SHOWN = re.compile(r"(?P<sign>[-−]?)\s*(?P<digits>\d+(?:[.,]\d+)?)\s*(?P<unit>[A-Za-z:%]*|[一-鿿]+)")
@@ -93,6 +97,14 @@ def compare(
         result="bad" if findings else "good",
         finding=", ".join(findings) or None,
     )
+
+
+def steady(readings: Sequence[Reading]) -> Reading | None:
+    """The last of these readings where the scale is at rest at their end; None where it is not, or nobody can tell."""
+    run = readings[-_AGREEING:]
+    said = {(reading.weight, reading.unit, reading.condition) for reading in run}
+    at_rest = len(run) == _AGREEING and len(said) == 1 and all(reading.stability != "moving" for reading in run)
+    return run[-1] if at_rest else None
 
 
 def skipped(step: Step) -> CommissioningStep:

@@ -122,6 +122,10 @@ class NotPrinted(ValueError):
         self.code = code
 
 
+class InUse(ValueError):
+    """A port cannot be listened to, as somebody else has it open."""
+
+
 class SlipWindow(Protocol):
     """What may be shown and printed of kept records. Everything raises `NotPrinted`."""
 
@@ -199,6 +203,14 @@ class Facade(Protocol):
 
     def instrument(self, device: str, name: str, operator: str | None) -> CommandResult:
         """Send a command (`zero`, `tare` …) to an instrument, and keep that it was sent. Raises KeyError."""
+
+    def probe(self, port: str, ended: Callable[[], bool]) -> Mapping[str, Any]:
+        """Find out what speaks on a port that no device uses: `{port, bytes, fits, warnings}`, the best fit first.
+
+        Each fit has its driver, settings, share, evidence, doubts and a ready `[[device]]` block. Takes up to a minute;
+        `ended` breaks it off. Raises ValueError for a port that is none, `InUse` for one that a device has open or
+        while somebody else probes, and OSError where it does not open.
+        """
 
     def restart(self, device: str) -> None:
         """Close a device's port and open it anew. Raises KeyError for no such device."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 import orjson
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from edge_agent.cli.ears import Ear
     from edge_agent.commissioning import Shown, Step
     from edge_agent.records.bodies import CommissioningStep
-
-_STEADY_WITHIN: Final = 5.0
 
 
 @click.command("commission")
@@ -83,7 +81,7 @@ def _known_mass(text: str) -> int:
 
 
 def _take(step: Step, ear: Ear, unit: str | None, known: int) -> CommissioningStep:
-    from edge_agent.commissioning import MAY_BE_SKIPPED, Shown, compare, skipped
+    from edge_agent.commissioning import MAY_BE_SKIPPED, STEADY_WITHIN, Shown, compare, skipped
 
     click.echo(say(f"commission.{step}"), err=True)
     began = clock.monotonic()
@@ -102,7 +100,7 @@ def _take(step: Step, ear: Ear, unit: str | None, known: int) -> CommissioningSt
     now = clock.monotonic()
     # A scale that tells changes only said the weight while the person looked; one that is overloaded may fall silent,
     # and then what it said on the way there is old.
-    reading = ear.steady(since=now, within=_STEADY_WITHIN, oldest=now if shown.weight is None else began)
+    reading = ear.steady(since=now, within=STEADY_WITHIN, oldest=now if shown.weight is None else began)
     return compare(step, reading, shown, unit=unit, known_mg=known if step == "mass" else None)
 
 

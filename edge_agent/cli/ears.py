@@ -7,17 +7,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from edge_agent import clock
+from edge_agent.commissioning import steady
 from edge_agent.model import Reading
 
 if TYPE_CHECKING:
     from edge_agent.config import Config, Device
     from edge_agent.registry import Registry
-
-_AGREEING: Final = 3
-"""So many equal readings in a row are steady where the scale does not tell stability."""
 
 
 class Ear:
@@ -48,19 +46,14 @@ class Ear:
         until = clock.monotonic() + within
         with self._changed:
             while (left := until - clock.monotonic()) > 0:
-                run = [reading for at, reading in self._readings if at >= since][-_AGREEING:]
-                if len(run) == _AGREEING and _at_rest(run):
-                    return run[-1]
+                found = steady([reading for at, reading in self._readings if at >= since])
+                if found is not None:
+                    return found
                 if self.failure is not None:
                     raise self.failure
                 self._changed.wait(left)
             late = [reading for at, reading in self._readings if at >= oldest]
             return late[-1] if late else None
-
-
-def _at_rest(run: list[Reading]) -> bool:
-    said = {(reading.weight, reading.unit, reading.condition) for reading in run}
-    return len(said) == 1 and all(reading.stability != "moving" for reading in run)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from edge_agent.web.looking import Looking
 from edge_agent.web.maintaining import Maintaining
 from edge_agent.web.payments import Payments
 from edge_agent.web.people import People
+from edge_agent.web.proving import Proving
 from edge_agent.web.sessions import Policy, Sessions
 from edge_agent.web.signing import Cards, Signing
 from edge_agent.web.slip_routes import SlipRoutes
@@ -82,6 +83,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     looking = Looking(agent, door, live, streams, signing.facts, stopping)
     working = Working(agent, door, payments)
     maintaining = Maintaining(agent, streams, stopping)
+    proving = Proving(agent, stopping)
     slips = SlipRoutes(agent)
     handlers: Mapping[tuple[str, str], Handler] = {
         ("GET", "/"): looking.page,
@@ -130,6 +132,8 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/config"): maintaining.configuration,
         ("POST", "/api/devices/{device}/restart"): maintaining.restart,
         ("GET", "/api/devices/{device}/watch"): maintaining.watch,
+        ("POST", "/api/probe"): proving.probe,
+        ("POST", "/api/devices/{device}/commission"): proving.commission,
     }
     table = {(rule.method, rule.path): rule for rule in ROUTES}
     if set(table) != set(handlers):

@@ -1,0 +1,200 @@
+"""Listening to a port to find out what speaks on it; what was heard is judged by `edge_agent.probing`.
+
+For the command line and for the page of the running agent. It only listens, unless it is told to ask.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from edge_agent import clock
+from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
+from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
+from edge_agent.registry import Registry
+
+_LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
+_MOST_BYTES: Final = 64 * 1024
+_ASKING: Final = 1.5
+"""Seconds that an instrument gets to answer one way of asking."""
+
+
+def _nothing(_word: str, _facts: Mapping[str, Any]) -> None:
+    """Nobody looks on."""
+
+
+class Prober:
+    """Finds out what speaks on a port.
+
+    `tell` hears `listening` and `asking` with their facts; `ended` breaks it off.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        tell: Callable[[str, Mapping[str, Any]], None] = _nothing,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._registry = registry
+        self._tell = tell
+        self._ended = ended
+
+    def port(self, text: str) -> PortUrl:
+        """The port of that name. Raises ValueError with what is wrong."""
+        url = PortUrl.parse(text)
+        if url.scheme not in self._registry.transports:
+            known = ", ".join(sorted(self._registry.transports))
+            raise ValueError(f"{url.scheme!r} is no kind of port; one of {known}")
+        self._registry.transports[url.scheme].check(url, {})
+        return url
+
+    def probe(self, url: PortUrl, *, seconds: float, active: bool = False, every_setting: bool = False) -> Report:
+        """Listen `seconds` with each plausible setting, the likeliest first, until one fits beyond doubt.
+
+        `active` asks too, as the drivers that poll do. Raises a `TransportError` where the port does not open.
+        """
+        specs = [spec for spec in self._registry.drivers.values() if url.scheme in spec.interfaces]
+        settings: Sequence[Line | None] = lines(specs) if _has_line(url) else [_given_line(url)]
+        heard: list[Heard] = []
+        for line in settings:
+            if self._ended():
+                break
+            self._tell("listening", {"line": line})
+            heard += self._listen(self._transport(url, line), line, seconds)
+            report = judge(heard[-1:], specs)
+            if not every_setting and report.fits and report.fits[0].decisive:
+                break
+        report = judge(heard, specs)
+        if active and not (report.fits and report.fits[0].decisive):
+            heard += self._ask_around(url, specs)
+            report = judge(heard, specs)
+        return report
+
+    def block(self, fit: Fit, url: PortUrl, unit_note: str) -> str:
+        """A `[[device]]` block that works as it stands, but for what no byte tells: `unit_note` says to look."""
+        return _block(fit, url, self._registry, unit_note)
+
+    def _transport(self, url: PortUrl, line: Line | None) -> Transport:
+        query = dict(url.query) | (line.query if line is not None else {})
+        return self._registry.transports[url.scheme].make(PortUrl(url.scheme, url.address, tuple(query.items())), {})
+
+    def _listen(self, transport: Transport, line: Line | None, seconds: float) -> Iterator[Heard]:
+        """What the port says by itself. Nothing is written."""
+        pieces: list[tuple[float, bytes]] = []
+        size = 0
+        transport.open()
+        try:
+            began = clock.monotonic()
+            while (left := seconds - (clock.monotonic() - began)) > 0 and size < _MOST_BYTES and not self._ended():
+                data = transport.read(min(0.25, left))
+                if data:
+                    pieces.append((clock.monotonic() - began, data))
+                    size += len(data)
+        finally:
+            transport.close()
+        yield Heard(line=line, pieces=tuple(pieces))
+
+    def _ask_around(self, url: PortUrl, specs: Sequence[DriverSpec]) -> Iterator[Heard]:
+        """What the port answers to the polls of each driver that polls; each with its own settings."""
+        given = _given_line(url)
+        with_line = _has_line(url)
+        for spec in sorted(specs, key=lambda spec: (str(line_of(spec)), spec.id)):
+            if not spec.dialogue.polls or self._ended():
+                continue
+            line = line_of(spec) if with_line else given
+            self._tell("asking", {"driver": spec.id, "line": line})
+            transport = self._transport(url, line)
+            codec = self._registry.make_codec(spec.id, {})
+            pieces: list[tuple[float, bytes]] = []
+            transport.open()
+            try:
+                began = clock.monotonic()
+                while (now := clock.monotonic()) - began < _ASKING:
+                    due = codec.deadline
+                    outputs = list(codec.tick(now)) if due is not None and due <= now else []
+                    data = transport.read(0.02)
+                    if data:
+                        pieces.append((clock.monotonic() - began, data))
+                        outputs += codec.feed(data, clock.monotonic())
+                    for output in outputs:
+                        if isinstance(output, Send):
+                            transport.write(output.data, 1.0)
+            finally:
+                transport.close()
+            yield Heard(line=line, pieces=tuple(pieces))
+
+
+def _has_line(url: PortUrl) -> bool:
+    """Whether line settings make a difference and are not given."""
+    if url.scheme not in ("serial", "rfc2217") or _LINE_KEYS & {key for key, _ in url.query}:
+        return False
+    return not os.path.realpath(url.address).startswith("/dev/pts/")
+
+
+def _given_line(url: PortUrl) -> Line | None:
+    given = {key: value for key, value in url.query if key in _LINE_KEYS}
+    if not given:
+        return None
+    plain = {**Line().query, **given}
+    return Line(
+        baud=int(plain["baud"]), bytesize=int(plain["bytesize"]), parity=plain["parity"], stopbits=plain["stopbits"]
+    )
+
+
+def _block(fit: Fit, url: PortUrl, registry: Registry, unit_note: str) -> str:
+    """A `[[device]]` block that works as it stands, but for what no byte tells."""
+    spec = registry.drivers[fit.driver]
+    default = {k: v for k, v in (fit.line.query if fit.line else {}).items() if spec.line.get(k, _usual(k)) != v}
+    query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
+    address = _lasting(url.address) if url.scheme == "serial" else url.address
+    port = f"{url.scheme}:{address}" + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
+    rows = [
+        "[[device]]",
+        f'id = "{spec.kind}-1"',
+        f'driver = "{fit.driver}"',
+        f"port = {orjson.dumps(port).decode()}",
+    ]
+    if spec.needs_unit:
+        rows.append(f'unit = "kg"   # {unit_note}')
+    if fit.options:
+        inner = ", ".join(f"{name} = {orjson.dumps(value).decode()}" for name, value in fit.options.items())
+        rows.append(f"options = {{ {inner} }}")
+    return "\n".join(rows) + "\n"
+
+
+def _usual(key: str) -> str:
+    return {"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}[key]
+
+
+def _lasting(path: str, root: Path = Path("/dev/serial")) -> str:
+    """The name of a port that survives replugging: its by-id link, else by-path; the path itself where it has none."""
+    target = os.path.realpath(path)
+    for folder in ("by-id", "by-path"):
+        links = sorted((root / folder).glob("*")) if (root / folder).is_dir() else []
+        for link in links:
+            if os.path.realpath(link) == target:
+                return str(link)
+    return path
+
+
+def fit_facts(fit: Fit) -> dict[str, Any]:
+    """A fit as plain values."""
+    return {
+        "driver": fit.driver,
+        "kind": fit.kind,
+        "line": None if fit.line is None else fit.line.query,
+        "heard_as": None if fit.heard_as is None else str(fit.heard_as),
+        "options": dict(fit.options),
+        "frames": fit.frames,
+        "share": fit.share,
+        "checksummed": fit.checksummed,
+        "bits": fit.bits,
+        "rejected": dict(fit.rejected),
+        "against": list(fit.against),
+        "said": list(fit.said),
+    }
