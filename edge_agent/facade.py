@@ -122,8 +122,42 @@ class NotPrinted(ValueError):
         self.code = code
 
 
-class InUse(ValueError):
-    """A port cannot be listened to, as somebody else has it open."""
+class NotProved(ValueError):
+    """A port is not probed, or a step of a commissioning not taken; `code` says why, the text in words."""
+
+    def __init__(self, code: str, what: str, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(what)
+        self.code = code
+        self.facts = facts or {}
+
+
+class WorkshopWindow(Protocol):
+    """Setting devices up. There is one probe or one commissioning at a time: else `NotProved` with `busy`."""
+
+    def probe(self, port: str, *, seconds: float, active: bool, pause: bool) -> Mapping[str, Any]:
+        """Begin to find out what speaks on a port; returns at once with the job, see `probing`.
+
+        Listens `seconds` with each plausible setting, and asks too where it may be `active`. Raises `NotProved` with
+        `bad-port`, or `port-in-use` and the `devices` that have it open; with `pause` these let go for the time.
+        """
+
+    def probing(self, job: str) -> Mapping[str, Any] | None:
+        """How a probe stands: `{job, port, state, doing, elapsed_s, most_s, timed_out, paused, problem, result}`.
+
+        `state` is running, done, stopped or failed. None for another job than the newest.
+        """
+
+    def stop_probing(self, job: str) -> Mapping[str, Any] | None:
+        """Have a probe end with what it has heard; None for another job than the newest."""
+
+    def commission(
+        self, device: str, step: str, *, shown: str | None, mass: str | None, skip: bool, operator: str | None
+    ) -> Mapping[str, Any]:
+        """Take one step: compare what the display shows with what is read. Waits up to 5 s for a scale at rest.
+
+        `empty` begins anew, `stop` breaks off. After the last step the result is kept in the ledger: `outcome`, `kept`.
+        Raises `NotProved`, and then the step is still due.
+        """
 
 
 class SlipWindow(Protocol):
@@ -204,14 +238,6 @@ class Facade(Protocol):
     def instrument(self, device: str, name: str, operator: str | None) -> CommandResult:
         """Send a command (`zero`, `tare` …) to an instrument, and keep that it was sent. Raises KeyError."""
 
-    def probe(self, port: str, ended: Callable[[], bool]) -> Mapping[str, Any]:
-        """Find out what speaks on a port that no device uses: `{port, bytes, fits, warnings}`, the best fit first.
-
-        Each fit has its driver, settings, share, evidence, doubts and a ready `[[device]]` block. Takes up to a minute;
-        `ended` breaks it off. Raises ValueError for a port that is none, `InUse` for one that a device has open or
-        while somebody else probes, and OSError where it does not open.
-        """
-
     def restart(self, device: str) -> None:
         """Close a device's port and open it anew. Raises KeyError for no such device."""
 
@@ -233,6 +259,10 @@ class Facade(Protocol):
     @property
     def slips(self) -> SlipWindow:
         """Receipts, labels and certificates of kept records."""
+
+    @property
+    def workshop(self) -> WorkshopWindow:
+        """Probing ports and commissioning scales."""
 
     def correct(
         self, kind: str, record: str, *, reason: str, operator: str | None, details: Mapping[str, Any]

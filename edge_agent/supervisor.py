@@ -147,6 +147,8 @@ class DeviceRunner:
         self._settled: deque[PushedSale] = deque()
         self._owed: dict[int, int] = {}  # by the identity of a sale, how many stations have not kept it yet
         self._again = threading.Event()
+        self._aside = threading.Event()
+        self._let_go = threading.Event()
         self._make_session = make_session
         self._mailboxes = mailboxes
         self._board = board
@@ -214,10 +216,29 @@ class DeviceRunner:
         """Close the port and open it anew."""
         self._again.set()
 
+    def pause(self, timeout: float) -> bool:
+        """Have the port closed until `resume`; False where that did not come about in time."""
+        self._aside.set()
+        return self._let_go.wait(timeout)
+
+    def resume(self) -> None:
+        """Open the port again after `pause`."""
+        self._aside.clear()
+
+    def _stand_aside(self) -> None:
+        self._change(DeviceState.LOST, "let go of by a person, for a probe")
+        self._let_go.set()
+        while self._aside.is_set() and not self._stop.wait(0.1):
+            self._beat()
+        self._let_go.clear()
+
     def _run(self) -> None:
         backoff = Backoff(first=0.2, maximum=2.0, floor=0.1)
         while not self._stop.is_set():
             opened = clock.monotonic()
+            if self._aside.is_set():
+                self._stand_aside()
+                continue
             try:
                 self._read_until_lost()
             except TransportError as problem:
@@ -238,7 +259,7 @@ class DeviceRunner:
         until = clock.monotonic() + seconds
         while (left := until - clock.monotonic()) > 0 and not self._stop.wait(min(left, 0.5)):
             self._beat()
-            if self._again.is_set():
+            if self._again.is_set() or self._aside.is_set():
                 return
 
     def _read_until_lost(self) -> None:
@@ -252,7 +273,7 @@ class DeviceRunner:
             self._counter = None
             self._look_for_trouble = 0.0
             self._change(DeviceState.CONNECTED, "port open")
-            while not self._stop.is_set() and not self._again.is_set():
+            while not (self._stop.is_set() or self._again.is_set() or self._aside.is_set()):
                 events = session.read(_READ_TIMEOUT)
                 self._beat()
                 for event in events:

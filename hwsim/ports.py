@@ -14,7 +14,7 @@ from hwsim.sockets import ReservedPort, abort, parse_address
 
 CHUNK: Final = 4096
 MAX_CLIENTS: Final = 4
-GADGET_PATIENCE: Final = 0.2  # seconds that a report waits for a host that does not ask
+GADGET_PATIENCE: Final = 5.0  # seconds that a report waits for a host that does not ask
 
 
 class Port(Protocol):

@@ -174,6 +174,7 @@ SPEC = DriverSpec(
     models=("Epson TM-T82, TM-T88", "Xprinter XP-58, XP-80", "Gprinter GP-58, GP-80", "Sunmi and most 58/80 mm makes"),
     source="Epson ESC/POS command reference; Gprinter and Xprinter programming manuals",
     maturity="manual",
+    interfaces=("serial", "rfc2217", "tcp", "lp", "memory"),
     line=MappingProxyType({"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=(
         Option(

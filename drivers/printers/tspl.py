@@ -112,6 +112,7 @@ SPEC = DriverSpec(
     models=("TSC TTP-244, TE200, TDP-225", "Gprinter GP-1324, GP-3120", "HPRT, Postek, Xprinter label printers"),
     source="TSC TSPL/TSPL2 programming manual; Gprinter label programming manual",
     maturity="manual",
+    interfaces=("serial", "rfc2217", "tcp", "lp", "memory"),
     line=MappingProxyType({"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=(
         *SIZE,

@@ -101,6 +101,7 @@ SPEC = DriverSpec(
     models=("Zebra GK888, ZD421, ZT231", "printers in ZPL emulation"),
     source="Zebra ZPL II programming guide",
     maturity="manual",
+    interfaces=("serial", "rfc2217", "tcp", "lp", "memory"),
     line=MappingProxyType({"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=(
         *SIZE,

@@ -15,16 +15,11 @@ reads as an endless end of file), whatever `is_open` says.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
-import grp
-import math
 import os
-import select
 import stat
 import termios
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,17 +27,15 @@ import serial
 from serial import rfc2217
 
 from drivers.port_settings import choice, host_and_port, number, refuse_unknown, switch
+from drivers.transports.descriptors import opening, read_some, vanishing, write_all
 from drivers.transports.sharing import ByteCount, others
 from drivers.transports.usb_tty import UsbName
 from edge_agent.driver import (
     READ_LIMIT,
     BadSettings,
-    Busy,
     Disconnected,
-    PermissionDenied,
     PortUrl,
     Transport,
-    TransportError,
     TransportSpec,
 )
 
@@ -119,7 +112,7 @@ class SerialTransport:
         port = serial.Serial()
         port.port = self._path
         port.exclusive = True
-        with _opening(self._path):
+        with opening(self._path):
             if _is_pty(self._path):
                 port.dtr = port.rts = False
             else:
@@ -133,18 +126,10 @@ class SerialTransport:
 
     def read(self, timeout: float) -> bytes:
         """See `Transport.read`."""
-        with _vanishing(self._path):
-            if not _wait(self._fd, select.POLLIN, timeout):
-                return b""
-            try:
-                data = os.read(self._fd, READ_LIMIT)
-            except BlockingIOError:
-                return b""
-            if not data:
-                raise Disconnected(f"{self._path}: the port is gone (readable, but nothing to read)")
-            if self._count is not None:
-                self._count.read(len(data))
-            return data
+        data = read_some(self._fd, self._path, timeout)
+        if data and self._count is not None:
+            self._count.read(len(data))
+        return data
 
     def trouble(self) -> str | None:
         """See `edge_agent.driver.Watchful`: another program that reads the same line."""
@@ -160,14 +145,7 @@ class SerialTransport:
 
     def write(self, data: bytes, timeout: float) -> None:
         """See `Transport.write`."""
-        until = time.monotonic() + timeout
-        rest = memoryview(data)
-        while rest:
-            with _vanishing(self._path):
-                if not _wait(self._fd, select.POLLOUT, until - time.monotonic()):
-                    raise Disconnected(f"{self._path}: the port took nothing for {timeout:g} s")
-                with contextlib.suppress(BlockingIOError):
-                    rest = rest[os.write(self._fd, rest) :]
+        write_all(self._fd, self._path, data, timeout)
 
     def close(self) -> None:
         """See `Transport.close`."""
@@ -207,7 +185,7 @@ class Rfc2217Transport:
     def read(self, timeout: float) -> bytes:
         """See `Transport.read`."""
         port = self._opened()
-        with _vanishing(self._where):
+        with vanishing(self._where):
             port.timeout = max(0.0, timeout)
             data = port.read(min(max(1, port.in_waiting), READ_LIMIT))
             return data + port.read(min(port.in_waiting, READ_LIMIT - len(data))) if data else b""
@@ -215,7 +193,7 @@ class Rfc2217Transport:
     def write(self, data: bytes, timeout: float) -> None:
         """See `Transport.write`. The socket's own time-out of 5 s bounds it."""
         port = self._opened()
-        with _vanishing(self._where):
+        with vanishing(self._where):
             port.write(data)
 
     def close(self) -> None:
@@ -236,54 +214,6 @@ def _is_pty(path: str) -> bool:
     if not stat.S_ISCHR(status.st_mode):
         raise BadSettings(f"{path} is not a device; /dev/serial/by-id/… or /dev/ttyUSB0 would be right")
     return os.major(status.st_rdev) in _PTY_MAJORS
-
-
-def _wait(fd: int, event: int, timeout: float) -> bool:
-    poller = select.poll()
-    poller.register(fd, event)
-    return bool(poller.poll(math.ceil(max(0.0, timeout) * 1000)))
-
-
-@contextlib.contextmanager
-def _opening(path: str) -> Iterator[None]:
-    """What the ways of failing to open mean."""
-    try:
-        yield
-    except (OSError, termios.error) as error:
-        raise _meaning(path, error) from error
-    except ValueError as error:
-        raise BadSettings(f"{path}: {error}") from error
-
-
-def _meaning(path: str, error: OSError | termios.error) -> TransportError:
-    cause = error.__context__ if isinstance(error.__context__, termios.error) else error  # pyserial drops its number
-    number = cause.errno if isinstance(cause, OSError) else cause.args[0]
-    if number in (errno.EACCES, errno.EPERM):
-        return PermissionDenied(
-            f"{path} may not be opened by this user: add it to the group {_group(path)!r} "
-            f"(usermod -aG {_group(path)} USER), or install the udev rule of this package"
-        )
-    if number in (errno.EBUSY, errno.EAGAIN):
-        return Busy(f"{path} is in use by another program (fuser -v {path} names it)")
-    if number in (errno.EINVAL, errno.ENOTTY):
-        return BadSettings(f"{path} does not take these line settings, or is no serial port: {error}")
-    return Disconnected(f"{path} cannot be opened: {error}")
-
-
-def _group(path: str) -> str:
-    try:
-        return grp.getgrgid(os.stat(path).st_gid).gr_name
-    except (OSError, KeyError):
-        return "dialout"
-
-
-@contextlib.contextmanager
-def _vanishing(where: str) -> Iterator[None]:
-    """Every way in which an open port can vanish: EIO, ENXIO, ENODEV, ENOTTY, a closed descriptor …"""
-    try:
-        yield
-    except (OSError, termios.error, ValueError, TypeError) as error:
-        raise Disconnected(f"{where}: the port is gone: {error}") from error
 
 
 def _check_serial(url: PortUrl, line: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Serial ports by the USB device that they belong to: vendor, product, serial number, socket.
+"""Ports by the USB device that they belong to: vendor, product, serial number, socket.
 
     usb:1a86:7523                the only adapter of that make
     usb:0403:6001:A50285BI       the one with this serial number
@@ -26,6 +26,20 @@ _SOCKET = re.compile(r"\d+-\d+(?:\.\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """A class of devices in sysfs: its name, the pattern of its entries, where their files stand under /dev."""
+
+    name: str
+    pattern: str
+    folder: str
+    words: str
+
+
+TTY = Kind("tty", "tty*", "", "serial port")
+PRINTER = Kind("usbmisc", "lp*", "usb", "printer")
+
+
+@dataclass(frozen=True, slots=True)
 class UsbName:
     """Which USB device is meant. None: any."""
 
@@ -36,13 +50,13 @@ class UsbName:
     interface: int | None = None
 
     @classmethod
-    def parse(cls, address: str, query: Mapping[str, str]) -> UsbName:
+    def parse(cls, address: str, query: Mapping[str, str], scheme: str = "serial") -> UsbName:
         """Read `usb:VID:PID[:SERIAL]` and its settings. Raises ValueError with what would be right."""
         match = _ADDRESS.fullmatch(address)
         if match is None:
             raise ValueError(
-                f"serial:{address} is not possible; serial:usb:VVVV:PPPP or serial:usb:VVVV:PPPP:SERIAL with four "
-                "hexadecimal digits each would be right, as lsusb shows them"
+                f"{scheme}:{address} is not possible; {scheme}:usb:VVVV:PPPP or {scheme}:usb:VVVV:PPPP:SERIAL with "
+                "four hexadecimal digits each would be right, as lsusb shows them"
             )
         socket, interface = query.get("port"), query.get("interface")
         if socket is not None and not _SOCKET.fullmatch(socket):
@@ -52,18 +66,19 @@ class UsbName:
         number = None if interface is None else int(interface)
         return cls(match[1].lower(), match[2].lower(), match[3], socket, number)
 
-    def find(self) -> str:
+    def find(self, kind: Kind | None = None) -> str:
         """The path of the port, now. Raises `Disconnected` where none fits, `BadSettings` where several do."""
-        every = list(_ports())
+        kind = kind or TTY
+        every = list(_ports(kind))
         fitting = [port for port in every if self._fits(port)]
         if len(fitting) == 1:
-            return str(DEV / fitting[0].name)
+            return str(DEV / kind.folder / fitting[0].name)
         if fitting:
             raise BadSettings(
                 f"{len(fitting)} ports fit {self}: {'; '.join(map(str, fitting))}. Tell them apart by serial number "
                 "(usb:VID:PID:SERIAL), by socket (?port=1-1.4) or by interface (?interface=0)"
             )
-        there = "; ".join(map(str, every)) or "no USB serial port at all"
+        there = "; ".join(map(str, every)) or f"no USB {kind.words} at all"
         raise Disconnected(f"{self} is not plugged in; there is {there}")
 
     def _fits(self, port: _Port) -> bool:
@@ -95,10 +110,10 @@ class _Port:
         return f"{self.name} = {self.vendor}:{self.product}{serial} in socket {self.socket}"
 
 
-def _ports() -> list[_Port]:
-    """The serial ports that are part of USB devices, by name."""
+def _ports(kind: Kind) -> list[_Port]:
+    """The ports of a kind that are part of USB devices, by name."""
     ports = []
-    for entry in sorted((SYSFS / "class" / "tty").glob("tty*")):
+    for entry in sorted((SYSFS / "class" / kind.name).glob(kind.pattern)):
         try:
             place = (entry / "device").resolve(strict=True)
         except OSError:

@@ -23,10 +23,10 @@ def command() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def add(config_path: Path, overrides: tuple[str, ...], file: Path) -> None:
     """Keep FILE (JPEG, PNG, WebP or PDF) and print its SHA-256, by which records name it."""
-    from edge_agent.agent import open_attachments
     from edge_agent.attachments import NotTaken
     from edge_agent.config import load
     from edge_agent.control import ControlClient
+    from edge_agent.settings import open_attachments
     from edge_agent.store import Lock
 
     config = load(config_path, overrides)
@@ -62,8 +62,8 @@ def add(config_path: Path, overrides: tuple[str, ...], file: Path) -> None:
 @output_option
 def list_attachments(config_path: Path, overrides: tuple[str, ...], output: str) -> None:
     """List what is kept, oldest first, and what the platform has of it: waiting, delivered or refused."""
-    from edge_agent.agent import open_attachments
     from edge_agent.config import load
+    from edge_agent.settings import open_attachments
 
     rows = [each._asdict() for each in open_attachments(load(config_path, overrides), owner=False).every()]
     show(rows, ("sha256", "media_type", "size", "state"), output)
@@ -75,8 +75,8 @@ def list_attachments(config_path: Path, overrides: tuple[str, ...], output: str)
 @click.option("--to", "target", type=click.Path(path_type=Path), help="A file; stdout by default.")
 def get(config_path: Path, overrides: tuple[str, ...], sha256: str, target: Path | None) -> None:
     """Write the file with this hash."""
-    from edge_agent.agent import open_attachments
     from edge_agent.config import load
+    from edge_agent.settings import open_attachments
 
     data = open_attachments(load(config_path, overrides), owner=False).read(sha256)
     if data is None:
@@ -95,9 +95,9 @@ def get(config_path: Path, overrides: tuple[str, ...], sha256: str, target: Path
 @click.argument("sha256", required=False)
 def requeue(config_path: Path, overrides: tuple[str, ...], sha256: str | None) -> None:
     """Send refused attachments again: the one with this hash, or all."""
-    from edge_agent.agent import open_attachments
     from edge_agent.config import load
     from edge_agent.control import ControlClient
+    from edge_agent.settings import open_attachments
     from edge_agent.store import Lock
 
     config = load(config_path, overrides)

@@ -31,10 +31,10 @@ def commission(config_path: Path, overrides: tuple[str, ...], device_id: str, ma
     Asks for the empty scale, a known mass, a tared container, an overload and the empty scale again; type what the
     display shows each time. Until a scale has passed, its records carry `uncommissioned`. Exit 1: it did not pass.
     """
-    from edge_agent.agent import prepare
     from edge_agent.cli.ears import listening
     from edge_agent.cli.ledger_cmd import keep_event
     from edge_agent.commissioning import STEPS, passed
+    from edge_agent.preparing import prepare
 
     config, registry = prepare(config_path, overrides)
     device = next((d for d in config.device if d.id == device_id), None)

@@ -25,8 +25,8 @@ def command() -> None:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE")
 def check(file: Path, output: str, overrides: tuple[str, ...]) -> int:
     """Report everything that is wrong in FILE; exit 78 if anything is."""
-    from edge_agent.agent import prepare
     from edge_agent.config import ConfigError
+    from edge_agent.preparing import prepare
 
     try:
         config, _ = prepare(file, overrides)
@@ -46,7 +46,7 @@ def check(file: Path, output: str, overrides: tuple[str, ...]) -> int:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE")
 def show_command(file: Path, overrides: tuple[str, ...]) -> None:
     """Print FILE with every default filled in, as JSON."""
-    from edge_agent.agent import prepare
+    from edge_agent.preparing import prepare
 
     config, _ = prepare(file, overrides)
     write(orjson.dumps(config.model_dump(mode="json"), option=orjson.OPT_INDENT_2))

@@ -107,8 +107,9 @@ def _simulator(*arguments: str) -> Iterator[Simulator]:
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Default: the demo's own.")
 def command(seconds: float, port: int, config_path: Path | None) -> None:
     """Weigh and scan simulated goods, lose the network and get it back, deliver everything."""
-    from edge_agent.agent import Agent, prepare
+    from edge_agent.agent import Agent
     from edge_agent.cli.examples import example
+    from edge_agent.preparing import prepare
 
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trace-demo-")))

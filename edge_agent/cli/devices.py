@@ -32,8 +32,8 @@ command.add_command(learn)
 @output_option
 def list_devices(config_path: Path, overrides: tuple[str, ...], output: str) -> None:
     """List the configured devices with their states."""
-    from edge_agent.agent import prepare
     from edge_agent.control import ControlClient
+    from edge_agent.preparing import prepare
 
     config, _ = prepare(config_path, overrides)
     states: dict[str, Any] = {}
@@ -67,8 +67,8 @@ def watch(config_path: Path, overrides: tuple[str, ...], device_id: str, seconds
 
     Reads along with the running agent; without one it opens the port itself.
     """
-    from edge_agent.agent import prepare
     from edge_agent.control import ControlClient
+    from edge_agent.preparing import prepare
 
     config, registry = prepare(config_path, overrides)
     device = next((d for d in config.device if d.id == device_id), None)

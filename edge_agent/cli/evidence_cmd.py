@@ -187,8 +187,8 @@ class _Parts:
 
     def manifest(self) -> bytes:
         """What the archive is, and the digest of each part, as canonical JSON."""
-        from edge_agent.agent import version
         from edge_agent.records import canonical
+        from edge_agent.settings import version
 
         return canonical.dumps(
             {

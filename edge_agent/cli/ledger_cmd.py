@@ -128,8 +128,8 @@ def _fact(text: str) -> tuple[str, Any]:
 
 
 def _assets(config_path: Path, overrides: tuple[str, ...]) -> list[dict[str, Any]]:
-    from edge_agent.agent import prepare
     from edge_agent.control import ControlClient
+    from edge_agent.preparing import prepare
 
     config, registry = prepare(config_path, overrides)
     try:
@@ -141,7 +141,7 @@ def _assets(config_path: Path, overrides: tuple[str, ...]) -> list[dict[str, Any
 
 
 def _read_assets(config: Config, registry: Registry) -> list[dict[str, Any]]:
-    from edge_agent.agent import configured_devices
+    from edge_agent.preparing import configured_devices
     from edge_agent.registrar import Registrar
     from edge_agent.store import Reader, StoreUnusable
 
@@ -175,8 +175,8 @@ def keep_event(
     config_path: Path, overrides: tuple[str, ...], device: str, changes: Mapping[str, Any], operator: str | None
 ) -> dict[str, Any]:
     """Have the running agent keep an event; with none running, take the store and do it here."""
-    from edge_agent.agent import configured_devices, prepare
     from edge_agent.control import ControlClient
+    from edge_agent.preparing import configured_devices, prepare
     from edge_agent.registrar import Registrar
     from edge_agent.store import Store
 

@@ -13,7 +13,8 @@ from edge_agent.cli.output import config_option
 @config_option
 def command(config_path: Path, overrides: tuple[str, ...]) -> None:
     """Run the agent until SIGTERM."""
-    from edge_agent.agent import Agent, prepare
+    from edge_agent.agent import Agent
+    from edge_agent.preparing import prepare
 
     config, registry = prepare(config_path, overrides)
     again = True

@@ -20,8 +20,8 @@ def command() -> None:
 @config_option
 def test(config_path: Path, overrides: tuple[str, ...]) -> None:
     """Connect, publish and hear back once, under a client id of its own; the running agent is not disturbed."""
-    from edge_agent.agent import link_settings
     from edge_agent.config import load
+    from edge_agent.settings import link_settings
     from edge_agent.uplink import Identity, try_link
 
     config = load(config_path, overrides)

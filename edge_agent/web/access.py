@@ -109,7 +109,9 @@ ROUTES: Final = (
     Rule("GET", "/api/config", Right.MAINTAIN),
     Rule("POST", "/api/devices/{device}/restart", Right.MAINTAIN),
     Rule("GET", "/api/devices/{device}/watch", Right.MAINTAIN),
-    Rule("POST", "/api/probe", Right.MAINTAIN),
+    Rule("POST", "/api/devices/probe", Right.MAINTAIN),
+    Rule("GET", "/api/devices/probe/{job}", Right.MAINTAIN),
+    Rule("POST", "/api/devices/probe/{job}/stop", Right.MAINTAIN),
     Rule("POST", "/api/devices/{device}/commission", Right.MAINTAIN),
 )
 """Every route of the page. What a route asks of its arguments beyond this is in `NARROWER`."""

@@ -83,7 +83,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     looking = Looking(agent, door, live, streams, signing.facts, stopping)
     working = Working(agent, door, payments)
     maintaining = Maintaining(agent, streams, stopping)
-    proving = Proving(agent, stopping)
+    proving = Proving(agent)
     slips = SlipRoutes(agent)
     handlers: Mapping[tuple[str, str], Handler] = {
         ("GET", "/"): looking.page,
@@ -132,7 +132,9 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/config"): maintaining.configuration,
         ("POST", "/api/devices/{device}/restart"): maintaining.restart,
         ("GET", "/api/devices/{device}/watch"): maintaining.watch,
-        ("POST", "/api/probe"): proving.probe,
+        ("POST", "/api/devices/probe"): proving.probe,
+        ("GET", "/api/devices/probe/{job}"): proving.probing,
+        ("POST", "/api/devices/probe/{job}/stop"): proving.stop_probing,
         ("POST", "/api/devices/{device}/commission"): proving.commission,
     }
     table = {(rule.method, rule.path): rule for rule in ROUTES}

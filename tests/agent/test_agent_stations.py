@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
+from edge_agent.preparing import prepare
 
 CONFIG = """
 [gateway]

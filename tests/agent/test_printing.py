@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
 from edge_agent.cli.app import run
 from edge_agent.facade import NotPrinted
+from edge_agent.preparing import prepare
 from hwsim.device import Device
 from hwsim.ports import open_port
 from hwsim.printer import Printer, Slip
@@ -107,12 +108,12 @@ def slips(device: Device, count: int) -> list[Slip]:
     return paper(device).slips
 
 
-@pytest.mark.parametrize("port", ["tcp:0", "pty"])
+@pytest.mark.parametrize("port", ["tcp", "serial", "lp"])
 def test_a_sale_prints_its_receipt_by_itself(
     printer: Callable[..., Device], stall: Callable[..., Agent], port: str
 ) -> None:
-    device = printer(port)
-    sell(stall(device.port.name))
+    device = printer("tcp:0" if port == "tcp" else "pty")
+    sell(stall(port + device.port.name[device.port.name.index(":") :]))
     (slip,) = slips(device, 1)
     assert slip.lines[0] == "南门农贸市场"
     assert "【补打】" not in slip.lines

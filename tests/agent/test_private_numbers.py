@@ -17,8 +17,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from real_broker import Mosquitto
 
 from edge_agent import clock, logs
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
 from edge_agent.codes.check_digits import resident_character
+from edge_agent.preparing import prepare
 
 MODES = ("log", "sale", "intake", "inspection", "transfer", "transform", "filling")
 CONFIG = """

@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from edge_agent import clock
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
 from edge_agent.model import Instant
+from edge_agent.preparing import prepare
 from edge_agent.records.bodies import BODIES
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import draft

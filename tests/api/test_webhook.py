@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from stall_web import WebStall, stall
 
-from edge_agent.agent import prepare
 from edge_agent.config import ConfigError
+from edge_agent.preparing import prepare
 from edge_agent.webhook import signature
 
 SECRET = "a secret of some length"

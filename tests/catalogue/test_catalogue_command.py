@@ -9,9 +9,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
 from edge_agent.cli.app import run
 from edge_agent.control import MOST_UPLOAD, ControlClient
+from edge_agent.preparing import prepare
 
 CONFIG = """
 [gateway]

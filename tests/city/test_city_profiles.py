@@ -8,12 +8,14 @@ from typing import Any
 import orjson
 import pytest
 
-from edge_agent.agent import Agent, prepare, station_settings
+from edge_agent.agent import Agent
 from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.city.files import known_profiles
 from edge_agent.codes import classify
 from edge_agent.config import ConfigError
 from edge_agent.exports.national import profile_of
+from edge_agent.preparing import prepare
+from edge_agent.settings import station_settings
 
 CONFIG = """
 [gateway]

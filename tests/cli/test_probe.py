@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from edge_agent.agent import prepare
 from edge_agent.cli.app import run
+from edge_agent.preparing import prepare
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings, weighings

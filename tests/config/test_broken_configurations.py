@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from edge_agent.agent import prepare
 from edge_agent.cli.app import run
 from edge_agent.config import ConfigError
+from edge_agent.preparing import prepare
 
 GOOD = """\
 [gateway]

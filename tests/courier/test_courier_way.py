@@ -80,7 +80,7 @@ class Box:
             return counts.delivered, counts.rejected, counts.pending
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        with ControlClient(Path(f"{self.path}.sock")) as client:
+        with ControlClient(Path(f"{self.path}.sock"), timeout=60.0) as client:
             return client.ask(**request)
 
     def start(self) -> None:

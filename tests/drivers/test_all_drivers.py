@@ -37,7 +37,7 @@ def test_a_spec_is_well_formed(spec: DriverSpec) -> None:
     assert spec.stale_after is None or spec.stale_after > 0
     assert spec.needs_unit == (spec.kind == "scale" and "unit" not in spec.tells)
     for scheme in spec.interfaces:
-        addresses = {"serial": "/dev/ttyS0", "memory": "x", "usb": "0922:8003", "folder": "/tmp"}
+        addresses = {"serial": "/dev/ttyS0", "memory": "x", "usb": "0922:8003", "folder": "/tmp", "lp": "/dev/usb/lp0"}
         address = addresses.get(scheme, "host:1")
         TRANSPORTS[scheme].check(PortUrl(scheme, address), spec.line)
     for option in spec.options:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import tty
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from drivers.transports import sharing, usb_tty
+from drivers.transports.lp import SPEC as LP
 from drivers.transports.serial import SPECS
 from edge_agent.driver import BadSettings, Disconnected, PortUrl, Transport, Watchful
 
@@ -204,3 +206,35 @@ def test_bytes_that_vanish_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_without_a_count_says_nothing(terminal: Callable[[], Any]) -> None:
     assert sharing.ByteCount(terminal().master).vanished == 0
+
+
+def test_a_usb_printer_is_found_by_its_maker_under_any_number(box: Box, terminal: Callable[[], Any]) -> None:
+    far = terminal()
+    place = box.sys / "devices" / "pci0000:00" / "usb1" / "1-2" / "1-2:1.0"
+    entry = place / "usbmisc" / "lp3"
+    entry.mkdir(parents=True)
+    (place.parent / "idVendor").write_text("0416\n")
+    (place.parent / "idProduct").write_text("5011\n")
+    (place / "bInterfaceNumber").write_text("00\n")
+    (entry / "device").symlink_to(place)
+    (box.sys / "class" / "usbmisc").mkdir()
+    (box.sys / "class" / "usbmisc" / "lp3").symlink_to(entry)
+    (box.dev / "usb").mkdir()
+    (box.dev / "usb" / "lp3").symlink_to(far.path)
+    url = PortUrl.parse("lp:usb:0416:5011")
+    LP.check(url, {})
+    near = LP.make(url, {})
+    near.open()
+    slave = os.open(far.path, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(slave)  # a printer's file has no line discipline
+    near.write(b"receipt", 5.0)
+    assert os.read(far.master, 100) == b"receipt"
+    far.write(b"\x12")
+    assert near.read(5.0) == b"\x12"
+    near.close()
+    os.close(slave)
+    with pytest.raises(Disconnected, match="there is lp3 = 0416:5011"):
+        LP.make(PortUrl.parse("lp:usb:0416:5012"), {}).open()
+    for wrong in ("lp:lp0", "lp:usb:416:5011"):
+        with pytest.raises(ValueError, match="would be right"):
+            LP.check(PortUrl.parse(wrong), {})

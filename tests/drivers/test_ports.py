@@ -20,7 +20,7 @@ from serial import rfc2217
 from drivers import bundle
 from drivers.session import DeviceSession
 from drivers.transports import memory
-from drivers.transports.serial import _meaning
+from drivers.transports.descriptors import meaning
 from drivers.vectors import describe
 from edge_agent.driver import (
     READ_LIMIT,
@@ -223,7 +223,7 @@ def test_what_is_no_port_says_so(tmp_path: Path) -> None:
 )
 def test_what_failing_to_open_means(number: int, kind: type[TransportError], says: str) -> None:
     with pytest.raises(kind, match=says):
-        raise _meaning("/dev/ttyUSB0", OSError(number, os.strerror(number)))
+        raise meaning("/dev/ttyUSB0", OSError(number, os.strerror(number)))
 
 
 @pytest.mark.parametrize(

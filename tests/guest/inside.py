@@ -28,7 +28,7 @@ import hid_descriptors as descriptors  # noqa: E402 -- its folder has to be know
 BIN = Path(sys.executable).parent
 WORK = Path("/tmp/guest")
 GADGETS = Path("/sys/kernel/config/usb_gadget")
-PATIENCE = 240.0
+PATIENCE = 400.0
 """Seconds that an emulated machine may take for what takes one."""
 
 CONFIG = """\
@@ -191,7 +191,7 @@ def scan(gadget: Gadget, kind: str, text: str, *options: str) -> None:
     done = subprocess.run(
         [
             *(str(BIN / "hwsim"), "scanner", kind, "--port", f"hidg:{gadget.node}", "--code", text, "--count", "1"),
-            *("--every", "0.2", "--seconds", "6", *options),
+            *("--every", "0.2", "--seconds", "8", *options),
         ],
         capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip

@@ -172,6 +172,19 @@ class Machine:
             if "return" in answer:
                 return answer["return"]
 
+    def plug(self, **device: object) -> None:
+        """Plug a device in; one that is just being unplugged holds its line for a moment yet."""
+        until = time.monotonic() + 60
+        while True:
+            try:
+                self.order("device_add", **device)
+            except GuestFailed as problem:
+                if "in use" not in str(problem) or time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+
     def line(self, timeout: float) -> str:
         """The next line of the console. Raises `GuestFailed` when none comes, or the guest has ended."""
         try:

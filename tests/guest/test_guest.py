@@ -61,9 +61,7 @@ def test_real_usb_devices(tmp_path: Path, record_property: Callable[[str, object
         while (line := guest.line(timeout=600.0)) != "DONE":
             print(line)
             if line == "HOST plug serial":
-                guest.order(
-                    "device_add", driver="usb-serial", chardev="ser", id="s1", bus="xhci.0", **{"always-plugged": True}
-                )
+                guest.plug(driver="usb-serial", chardev="ser", id="s1", bus="xhci.0", **{"always-plugged": True})
             elif line == "HOST unplug serial":
                 guest.order("device_del", id="s1")
             elif line.startswith("CHECK "):

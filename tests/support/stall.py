@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
+from edge_agent.preparing import prepare
 
 PARTY = "3706025690012"
 SUPPLIER = "3706025690123"

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from drivers.transports.memory import offer
-from edge_agent.agent import Agent, prepare
+from edge_agent.agent import Agent
+from edge_agent.preparing import prepare
 from edge_agent.web.access import Role
 from edge_agent.web.people import People
 from edge_agent.web.setup import lan_address

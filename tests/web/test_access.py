@@ -31,7 +31,7 @@ def path_of(rule: Rule) -> str:
     path = rule.path
     for name, value in names.items():
         path = path.replace(name, value)
-    for name in ("{record}", "{person}", "{stop}", "{payment}", "{sha256}"):
+    for name in ("{record}", "{person}", "{stop}", "{payment}", "{sha256}", "{job}"):
         path = path.replace(name, "77")
     return path
 

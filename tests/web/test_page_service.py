@@ -156,18 +156,22 @@ def test_probing_says_what_speaks_and_gives_a_block_to_copy(shop: Shop, new_page
         other.show(frame("2.350"))
         port = page.get_by_label("端口")
         port.fill(f"serial:{shop.stall.scale.port}")
-        page.get_by_role("button", name="探测").click()
+        page.get_by_role("button", name="探测", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("端口正被使用")
+        page.get_by_role("button", name="暂停设备并探测").click()  # the scale lends its port, and has it back
+        expect(page.locator(".probed tbody tr").first).to_contain_text("st-gs")
+        shop.stall.put_on("1.505")
+        shop.stall.settle("1.505")
         port.fill(f"serial:{other.port}")
-        page.get_by_role("button", name="探测").click()
+        page.get_by_role("button", name="探测", exact=True).click()
         best = page.locator(".probed tbody tr").first
-        expect(best).to_contain_text("st-gs")
         expect(best).to_contain_text("2.350")
+        expect(best).to_contain_text("st-gs")
         block = page.locator("pre.block").inner_text()
         assert block.startswith("[[device]]")
         assert f'port = "serial:{other.port}"' in block
         port.fill("serial:/dev/no-such-port")
-        page.get_by_role("button", name="探测").click()
+        page.get_by_role("button", name="探测", exact=True).click()
         expect(page.locator(".toast")).to_contain_text("端口打不开")
     finally:
         other.unplug()
@@ -177,8 +181,6 @@ def commission(page: Page, shop: Shop, *, mass_shown: str) -> None:
     page.locator(".tall li", has_text="scale-1").get_by_role("button", name="投用检查").click()
     sheet = page.get_by_role("dialog")
     shop.stall.weigh("0.000")
-    sheet.get_by_label("所用砝码").fill("2 kg")
-    sheet.get_by_role("button", name="开始").click()
     for heading, on_scale, shown in (
         ("清空秤盘", "0.000", "0.000"),
         ("放上砝码", "2.000", mass_shown),
@@ -192,6 +194,8 @@ def commission(page: Page, shop: Shop, *, mass_shown: str) -> None:
         elif on_scale is not None:
             shop.stall.weigh(on_scale)
             shop.stall.settle(on_scale)
+        if heading == "放上砝码":
+            sheet.get_by_label("所用砝码").fill("2 kg")
         if shown is None:
             sheet.get_by_role("button", name="跳过").click()
         else:
