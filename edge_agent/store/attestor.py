@@ -315,6 +315,10 @@ class DayRoots:
         """The last sequence that is taken into account and remembered so."""
         return self._saved[0]
 
+    def owed(self) -> bool:
+        """What is not done before the end is done after the next start."""
+        return False
+
     def urgent(self) -> bool:
         """Whether a purge waits."""
         return self._hurry() and self.passed < self._head().sequence

@@ -54,6 +54,9 @@ class Chore(Work, Protocol):
     def urgent(self) -> bool:
         """Whether the next step must not wait for a quiet moment."""
 
+    def owed(self) -> bool:
+        """Whether somebody was told of something that is not on disk yet: it is written before the store ends."""
+
 
 class Space(Protocol):
     """Who knows whether there is room, and can make some."""
@@ -205,6 +208,9 @@ class Committer:
                 if self._trouble is None or self._space.full is not None:
                     self._pulse()
             self._write_riders()
+            for chore in self._chores:
+                if chore.owed():
+                    self._transact([], [chore])
         finally:
             self._abandon()
 

@@ -128,6 +128,10 @@ class Retention:
 
     # --- the committer's thread
 
+    def owed(self) -> bool:
+        """What is not done before the end is done after the next start."""
+        return False
+
     def urgent(self) -> bool:
         """Whether room is short."""
         return self._short or self._full is not None

@@ -134,6 +134,10 @@ class SalvagedRecords:
         """New records come first."""
         return False
 
+    def owed(self) -> bool:
+        """Verdicts count from the moment they come, and may come just before the end."""
+        return bool(self._verdicts)
+
     def waiting(self) -> bool:
         """Whether a file is still to be read, or a verdict to be written."""
         return bool(self._files or self._verdicts or self._brought)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from real_pcscd import READER, Pcscd
 from drivers import bundle
 from drivers.session import DeviceSession
 from drivers.transports import pcsc
-from edge_agent.driver import BadSettings, Disconnected, PortUrl, TransportError
+from edge_agent.driver import BadSettings, Disconnected, PermissionDenied, PortUrl, TransportError
 from edge_agent.model import DeviceEvent, Rejected, Status, TagRead
 from hwsim.rfid.card import CPU, VirtualCard
 
@@ -45,7 +46,7 @@ def opened(make: Callable[[], DeviceSession] = session) -> DeviceSession:
         try:
             reading.open()
             return reading
-        except Disconnected:
+        except (Disconnected, PermissionDenied):  # it refuses everybody until it has begun
             assert time.monotonic() < until
             time.sleep(0.05)
 
@@ -61,6 +62,16 @@ def read_until(reading: DeviceSession, enough: Callable[[list[DeviceEvent]], boo
 
 def details(events: list[DeviceEvent]) -> list[str]:
     return [event.detail for event in events if isinstance(event, Status)]
+
+
+def stays(events: list[DeviceEvent]) -> int:
+    """How often a card that was read has gone again."""
+    told = [isinstance(event, TagRead) for event in events if isinstance(event, TagRead) or is_removal(event)]
+    return sum(came and not stayed for came, stayed in itertools.pairwise(told))
+
+
+def is_removal(event: DeviceEvent) -> bool:
+    return isinstance(event, Status) and event.detail == "card removed"
 
 
 def numbers(events: list[DeviceEvent]) -> list[str]:
@@ -117,7 +128,7 @@ def test_the_simulated_card_comes_and_goes(daemon: Pcscd) -> None:
     command = [sys.executable, "-c", "from hwsim.cli import main; main()", "card", "--to", f"127.0.0.1:{daemon.port}"]
     played = subprocess.Popen([*command, "--uid", "DEADBEEF", "--stay", "1.5"], stdout=subprocess.PIPE)
     try:
-        events = read_until(reading, lambda events: details(events).count("card removed") >= 2)
+        events = read_until(reading, lambda events: stays(events) >= 2)
     finally:
         played.terminate()
         told = played.communicate(timeout=20)[0]

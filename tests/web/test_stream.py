@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ def test_places_of_streams_are_counted() -> None:
             streams.enter("page-x")
         assert end.is_set()
 
-    asyncio.run(go())
+    with ThreadPoolExecutor(1) as pool:  # a browser's loop may be running in this thread
+        pool.submit(asyncio.run, go()).result(20)
 
 
 class _Nothing:
