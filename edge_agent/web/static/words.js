@@ -95,6 +95,7 @@ const en = {
   cause: { inspection: "failed inspection", platform: "recalled by the platform", person: "stopped by a person" },
   "state-of": { link: "Uplink", oldest: "oldest", kept: "Kept here", box: "Gateway", disk: "Disk lasts", enough: "enough", clock: "Clock", gateway: "Number", version: "Version", devices: "Devices", last: "last reading", "in-a-day": "within a day", month: "Last 31 days" },
   device: { connected: "connected", lost: "disconnected", stale: "no data", "bad-data": "unusable data", trouble: "printer trouble" },
+  "of-printer": { "out of paper": "out of paper", "cover open": "cover open", "ribbon out": "ribbon out", pause: "paused" },
   part: { quarantine: "Refused", devices: "Devices", log: "Log", config: "Settings", people: "People" }, "resend-all": "Send all again", resend: "Send again", resent: "Queued again", "nothing-refused": "Nothing was refused", watch: "Watch", unwatch: "Stop", restart: "Restart", commission: "Commission", probe: "Probe", port: "Port", refresh: "Refresh", remove: "Remove", invite: "Invite a person",
   "known-mass": "The known mass (such as 1 kg)", skip: "Skip", shown: "display", read: "read", "display-shows": "What the display shows", passed: "Passed, and in the ledger", failed: "Not passed: correct it and do this again", probing: "Listening…", "probe-pause": "Pause it and probe", "probe-found": "Drivers that fit", "probe-none": "No driver understands it",
   column: { driver: "Driver", settings: "Settings", frames: "Frames", share: "Understood", against: "Doubts", said: "Said" },
