@@ -333,7 +333,8 @@ def _result(report: Report, prober: Prober, url: PortUrl) -> dict[str, Any]:
         facts = fit_facts(fit)
         if fit.kind != "scale":  # it may be somebody's payment code or number: its shape tells enough
             facts["said"] = [masked(text.encode()).decode("ascii") for text in fit.said]
-        fits.append({**facts, "device": prober.block(fit, url, _UNIT_NOTE)})
+        settings = None if fit.line is None else str(fit.line)
+        fits.append({**facts, "settings": settings, "device": prober.block(fit, url, _UNIT_NOTE)})
     return {
         "bytes": report.size,
         "fits": fits,

@@ -139,7 +139,7 @@ def not_saved(problem: Exception) -> Refusal:
     )
 
 
-def session_facts(sessions: Sessions, session: Session, stations: list[str], **more: Any) -> dict[str, Any]:
+def session_facts(sessions: Sessions, session: Session, stations: list[str], /, **more: Any) -> dict[str, Any]:
     """The session object without the CSRF token."""
     role = sessions.role(session)
     rights = sessions.rights(session)

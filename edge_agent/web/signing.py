@@ -120,6 +120,7 @@ class Signing:
             pairing=people is not None and not everybody,
             warning="pin-in-clear" if exposed else None,
             people=[person.facts() for person in everybody] if session.loopback else [],
+            stations=sorted(self._agent.settings()["stations"]) if session.loopback else [],
         )
 
     def answer(self, session: Session) -> Response:

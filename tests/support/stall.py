@@ -23,10 +23,10 @@ STATIONS = """\
 [[station]]
 id = "A12"
 mode = "sale"
-devices = ["scale-1", "scanner-1"]
+devices = ["scale-1", "scanner-1"{printer}]
 party = "3706025690012"
 operator = "03"
-rules = { crates = { blue = "1.5 kg" } }
+rules = {{ crates = {{ blue = "1.5 kg" }}{rules} }}
 [[station]]
 id = "B1"
 mode = "intake"
@@ -75,6 +75,13 @@ port = "serial:{scanner}"
 [web]
 listen = "{host}:{port}"
 {web}
+"""
+
+PRINTER = """
+[[device]]
+id = "printer-1"
+driver = "escpos"
+port = "{port}"
 """
 
 GOODS = (
@@ -161,7 +168,16 @@ def frame(text: str, stability: str = "ST") -> bytes:
 class Stall:
     """An agent in this process, and the hands that work its scale and its scanner."""
 
-    def __init__(self, folder: Path, port: int, *, host: str = "127.0.0.1", uplink: str = "", web: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        uplink: str = "",
+        web: str = "",
+        printer: str | None = None,
+    ) -> None:
         self.folder = folder
         self.scale, self.scale2, self.scanner = Scale(), Scale(), Line()
         self.host, self.port = host, port
@@ -174,11 +190,15 @@ class Stall:
                 scale=self.scale.port,
                 scale2=self.scale2.port,
                 scanner=self.scanner.port,
-                stations=STATIONS,
+                stations=STATIONS.format(
+                    printer="" if printer is None else ', "printer-1"',
+                    rules="" if printer is None else ", trace_first = 100",
+                ),
                 host=host,
                 port=port,
                 web=web,
             )
+            + ("" if printer is None else PRINTER.format(port=printer))
         )
         self.agent = Agent(*prepare(self.file))
         self.agent.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from stall_web import IDS, Client, WebStall, stall, with_people
 
+from edge_agent import workshop
 from edge_agent.preparing import prepare
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
@@ -115,6 +117,10 @@ class Room:
     def asset(self, device: str) -> dict[str, Any]:
         return next(each for each in self.stall.agent.ledger() if each["device"] == device)
 
+    def ledger_events(self) -> int:
+        _, found = self.client.get("/api/records?type=trace.device_state.v1&limit=200")
+        return len(found["records"])
+
     def close(self) -> None:
         self.stall.close()
         for bench in (self.right, self.shifted, self.loose):
@@ -152,6 +158,7 @@ def test_a_probe_finds_what_speaks_and_its_block_is_a_configuration(room: Room, 
     assert (best["driver"], best["kind"], best["rejected"]) == ("st-gs", "scale", {})
     assert best["frames"] >= 3
     assert best["share"] > 0.9
+    assert best["settings"] is None, "a pseudo-terminal has no line settings"
     assert any("2.340 kg" in said for said in best["said"]), best
     assert room.loose.device.report["bytes_received"] == 0, "it only listened"
     config = tmp_path / "agent.toml"
@@ -190,6 +197,33 @@ def test_there_is_one_at_a_time_and_it_can_be_stopped(room: Room, silent: tuple[
     assert [each["warning"] for each in job["result"]["warnings"]] == ["silent"]
     room.ended(room.probe(silent[0], seconds=0.2))
     assert room.client.get(f"/api/devices/probe/{first['job']}")[0] == 404
+
+
+def test_it_asks_only_when_it_may(room: Room, silent: tuple[str, int]) -> None:
+    os.set_blocking(silent[1], False)
+    assert room.ended(room.probe(silent[0], seconds=0.2))["result"]["bytes"] == 0
+    with pytest.raises(BlockingIOError):
+        os.read(silent[1], 100)
+    job = room.probe(silent[0], seconds=0.2, active=True)
+    asked = b""
+    until = time.monotonic() + WITHIN
+    while not asked:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+        with contextlib.suppress(BlockingIOError):
+            asked = os.read(silent[1], 100)
+    doing = room.client.get(f"/api/devices/probe/{job['job']}")[1]["doing"]
+    assert (doing["word"], doing["line"]) == ("asking", None)
+    assert doing["driver"]
+    room.client.post(f"/api/devices/probe/{job['job']}/stop")
+    assert room.ended(job)["state"] == "stopped"
+
+
+def test_it_ends_by_itself(room: Room, silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workshop, "LONGEST", 0.5)
+    job = room.ended(room.probe(silent[0], seconds=10))
+    assert (job["state"], job["timed_out"], job["result"]["bytes"]) == ("done", True, 0)
+    assert job["elapsed_s"] < 9
 
 
 def test_a_port_that_does_not_open_is_told(room: Room) -> None:
@@ -262,7 +296,7 @@ def test_a_wrong_decimal_place_is_caught_and_the_scale_stays_uncommissioned(room
 def test_what_does_not_fit_is_refused_and_the_step_is_still_due(room: Room) -> None:
     bench = room.right
     bench.put(0)
-    before = len(room.stall.agent.recent(50))
+    before = room.ledger_events()
     assert room.step("right", "mass", shown="1 kg", mass="1 kg")[1]["error"] == "out-of-order"
     assert room.step("right", "empty", shown="0.000 kg")[1]["next"] == "mass"
     refused = [
@@ -282,13 +316,12 @@ def test_what_does_not_fit_is_refused_and_the_step_is_still_due(room: Room) -> N
     assert room.step("shifted", "empty", shown="0")[1]["device"] == "right", "one scale at a time"
     assert room.client.post("/api/devices/probe", {"port": room.loose.port})[1]["error"] == "busy"
     bench.put(1_000_000)
-    assert room.step("right", "mass", shown="1.000 kg", mass="1 kg")[1]["step"]["result"] == "good"
+    _, answer = room.step("right", "mass", shown=bench.display(), mass="1.2 kg")
+    assert (answer["step"]["read"], answer["step"]["finding"]) == ("1.000 kg gross", ["scale-off"])
     assert room.step("right", "stop")[1]["next"] == "empty"
     assert room.step("right", "tare", skip=True)[1]["error"] == "out-of-order"
     bench.put(0)
-    kept = [each for each in room.stall.agent.recent(50) if b"device_state" in each.body]
-    assert len(kept) <= 2, "what was broken off is not in the ledger"
-    assert before <= len(room.stall.agent.recent(50))
+    assert room.ledger_events() == before, "what was broken off is not in the ledger"
     for device, code in (("nobody", "not-found"), ("scanner-1", "not-a-scale")):
         assert room.step(device, "empty", shown="0")[1]["error"] == code
 

@@ -1,5 +1,5 @@
 // For those who look after the box: refused records, devices, log, configuration, people.
-import { h, key, facts } from "./dom.js";
+import { h, key } from "./dom.js";
 import { s, change, say, has, ago, when } from "./state.js";
 import { ask, tell, why } from "./api.js";
 import { addSheet, close, field, nameOf, typeName, amountOf } from "./sheets.js";
@@ -92,13 +92,75 @@ function devices(all) {
     return h("li", { key: id, "data-state": device.state }, h("b", {}, id), h("span", {}, `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", {}, [device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
       may("maintain") ? h("div.row.end", {}, key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), { tag: "button.small" }),
         key(say("restart"), () => then(ask(`/api/devices/${encodeURIComponent(id)}/restart`, {}), say("restart")), { tag: "button.small" }),
-        key(say("commission"), () => then(ask(`/api/devices/${encodeURIComponent(id)}/commission`, {}), say("commission")), { tag: "button.small" })) : null);
+        device.kind === "scale" ? key(say("commission"), () => change({ sheet: { kind: "commission", device: id, mass: "1 kg", steps: [], due: "empty" } }), { tag: "button.small" }) : null) : null);
   })),
   watching ? h("section.card", {}, h("h2", {}, `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
-  may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); ask("/api/devices/probe", { port }).then((answer) => { data.probe = answer; if (!answer.ok) tell(answer); change({}); }); } },
-    h("input", { "aria-label": say("port"), placeholder: "serial:/dev/serial/by-id/…", value: port, oninput: (e) => { port = e.target.value; change({}); } }), h("button", { type: "submit", disabled: !port }, say("probe"))) : null,
-  data.probe && data.probe.ok ? h("pre.out", { tabindex: "0" }, JSON.stringify(data.probe, null, 1)) : null];
+  may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); probe(false); } },
+    h("input", { "aria-label": say("port"), placeholder: "serial:/dev/serial/by-id/…", value: port, oninput: (e) => { port = e.target.value; change({}); } }), h("button", { type: "submit", disabled: !port || probing }, say("probe"))) : null,
+  probes()];
 }
+
+// What speaks on a port: it only listens, with one setting after another, and can be stopped.
+let job = null;
+let probing = false;
+async function probe(pause) {
+  const answer = await ask("/api/devices/probe", Object.assign({ port, seconds: 1 }, pause ? { pause } : {}));
+  job = answer;
+  probing = answer.ok;
+  if (!answer.ok) tell(answer);
+  change({});
+  while (probing && s.screen === "maintain") {
+    await new Promise((go) => setTimeout(go, 500));
+    const now = await ask(`/api/devices/probe/${job.job}`);
+    probing = now.ok && now.state === "running";
+    job = now.ok ? now : job;
+    if (now.state === "failed") tell({ ok: false, refused: "port-closed", reason: now.problem });
+    if (now.refused && now.refused !== "lost-page") tell(now);
+    change({});
+  }
+  probing = false;
+}
+
+function probes() {
+  if (!job) return null;
+  if (probing) return h("div.row.probing", {}, h("p.note", { role: "status" }, `${say("probing")} ${Math.round(job.elapsed_s || 0)} / ${Math.round(job.most_s || 0)} ${say("unit.s")}`), key(say("cancel"), () => ask(`/api/devices/probe/${job.job}/stop`, {})));
+  if (job.refused === "port-in-use" && job.can_pause) return h("div.row", {}, h("p.note", {}, `${say("refusal.port-in-use")}: ${(job.devices || []).join(", ")}`), key(say("probe-pause"), () => probe(true)));
+  return job.result ? probed(job.result) : null;
+}
+
+function probed({ fits, warnings, bytes }) {
+  const columns = ["driver", "settings", "frames", "share", "against", "said"];
+  return h("section.card.probed", {}, h("h2", {}, say(fits.length ? "probe-found" : "probe-none"), h("small", {}, ` ${bytes} B`)),
+    warnings.map((each) => h("p.paid.warn", { key: each.warning }, say(`probed.${each.warning}`), each.drivers ? ` ${each.drivers}` : "")),
+    fits.length ? [h("div.wide", { tabindex: "0", role: "region", "aria-label": say("probe-found") }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { key: name }, say(`column.${name}`))))),
+      h("tbody", {}, fits.slice(0, 5).map((fit) => h("tr", { key: fit.driver }, h("td", {}, fit.driver), h("td", {}, fit.line ? `${fit.line.baud} ${fit.line.bytesize}${fit.line.parity}${fit.line.stopbits}` : ""), h("td", {}, fit.frames), h("td", {}, `${Math.round(fit.share * 100)} %`),
+        h("td", {}, fit.against.map((word) => say(`probed.${word}`)).join("；")), h("td", {}, fit.said.join(" | "))))))),
+    h("pre.out.block", { tabindex: "0" }, fits[0].device)] : null);
+}
+
+// Whether a scale is read right: the person types what its own display shows, step by step.
+addSheet("commission", (sheet) => {
+  const { device, steps, due, outcome, busy, mass } = sheet;
+  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
+  const text = (sheet.text || "").trim();
+  const go = (more) => (event) => {
+    event.preventDefault();
+    put({ busy: true });
+    ask(`/api/devices/${encodeURIComponent(device)}/commission`, Object.assign({ step: due }, due === "mass" ? { mass } : {}, more)).then((answer) => {
+      tell(answer, answer.outcome === "passed" ? say("passed") : "");
+      if (s.sheet && s.sheet.kind === "commission") put(Object.assign({ busy: false }, answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}));
+    });
+  };
+  return [`${say("commission")} ${device}`, [
+    h("ul.lines.steps-done", {}, steps.map((each) => h("li", { key: each.step, "data-result": each.result }, h("b", {}, `${{ good: "✓", bad: "✗", skipped: "–" }[each.result]} ${say(`commissioning.${each.step}`)}`),
+      h("span", {}, each.result === "skipped" ? say("skip") : `${say("shown")} ${each.shown} · ${say("read")} ${each.read}`),
+      (each.finding || []).length ? h("span.why", {}, each.finding.map((name) => say(`finding.${name}`)).join(" / ")) : null))),
+    outcome ? h("p.paid", { class: outcome === "passed" ? "" : "warn" }, say(outcome))
+      : h("form", { key: due, onsubmit: go({ shown: text }) }, h("h3", {}, say(`commissioning.${due}`)),
+        due === "mass" ? field(say("known-mass"), h("input", { value: mass, oninput: (e) => put({ mass: e.target.value }) })) : null,
+        field(say("display-shows"), h("input", { value: sheet.text, placeholder: "0.000 kg", oninput: (e) => put({ text: e.target.value }) })),
+        h("div.row", {}, /tare|overload/.test(due) ? key(say("skip"), go({ skip: true }), { disabled: busy }) : null, h("button.strong", { type: "submit", disabled: !text || busy }, say("ok"))))]];
+});
 
 const log = (all) => [key(say("refresh"), enter), h("pre.out", { tabindex: "0" }, (all.lines || []).slice(-200).reverse().map((line) => {
   const rest = Object.keys(line).filter((name) => !["n", "time", "timestamp", "level", "event"].includes(name)).map((name) => `${name}=${typeof line[name] === "object" ? JSON.stringify(line[name]) : line[name]}`).join(" ");
@@ -128,4 +190,3 @@ export function draw() {
     h("div.categories", { role: "group", "aria-label": say("screen.maintain") }, parts().map((name) => key(say(`part.${name}`), () => show(name), { key: name, "aria-pressed": String(part === name) }))),
     h("div.part", { key: part }, !all ? h("p.wait", {}, say("waiting")) : all.ok === false ? h("p.wait", {}, why(all)) : SHOW[part](all)))];
 }
-void facts;

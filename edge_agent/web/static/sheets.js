@@ -34,6 +34,16 @@ export const field = (label, control) => h("label.field", {}, h("span", {}, labe
 const money = (record) => (record.amount_raw_fen > record.amount_fen ? `${yuan(record.amount_fen)}（${say("before")} ${yuan(record.amount_raw_fen)}）` : yuan(record.amount_fen));
 const isNumber = (value) => value || value === 0;
 
+// A slip on the printer of the station that is worked at, else of the record's own.
+const printKey = (record, what) => key(say(`slip.${what}`), () => ask(`/api/records/${record.id}/print`, { what }).then((answer) => tell(answer, `${say("printing")} ${answer.printer}`)));
+
+// The receipt for a buyer's own phone: its lines, and its code to be scanned.
+async function slip(record) {
+  const answer = await ask(`/api/records/${record.id}/receipt`);
+  if (answer.ok) open("slip", { record, lines: answer.lines, qr: answer.qr });
+  else tell(answer);
+}
+
 // Done where the answer is good: the sheet goes.
 async function done(answering) {
   const answer = await answering;
@@ -59,11 +69,17 @@ const SHEETS = {
       record.void_by ? h("p.note", {}, say("refusal.already-void")) : null,
       /^(sale|weighing|intake|transfer|loss|return|settlement)$/.test(name) && !record.void_by ? h("div.row", {},
         key(say("void"), () => correct("void"), { tag: "button.danger" }),
-        isSale ? [key(say("amend"), () => correct("amend")), key(say("return"), () => correct("return")),
-          key(say("print"), () => ask(`/api/records/${record.id}/print`, {}).then((answer) => tell(answer, say("print"))))] : null,
+        isSale ? [key(say("amend"), () => correct("amend")), key(say("return"), () => correct("return"))] : null,
         record.trace_code ? h("a.button", { href: "#trace", onclick: () => change({ wanted: record.trace_code, sheet: null }) }, say("trace-it")) : null) : null,
+      isSale || name === "settlement" || name === "intake" ? h("div.row.slips", {},
+        name === "intake" ? null : [printKey(record, "receipt"), key(say("e-receipt"), () => slip(record))],
+        isSale ? printKey(record, "label") : null, name === "intake" || (isSale && record.batch) ? printKey(record, "certificate") : null) : null,
     ]];
   },
+
+  slip: ({ record, lines, qr }) => [say("e-receipt"), [
+    qr ? h("img.qr", { src: `/api/records/${record.id}/receipt.svg`, alt: say("e-receipt") }) : null,
+    h("div.slip", {}, lines.map((each) => (each.rule ? h("hr", {}) : each.code ? null : each.text === undefined ? h("p.pair", {}, h("span", {}, each.left), h("span", {}, each.right)) : h("p", { class: [each.align, each.bold ? "strong-line" : ""] }, each.text))))]],
 
   // A void, an amendment or a return: always with a reason, never an erasure.
   correct(sheet) {

@@ -1,7 +1,7 @@
 // Who is at the counter: signing in by PIN or card, pairing a phone, handing over, locking.
 import { h, key, facts } from "./dom.js";
 import { s, change, say, toast } from "./state.js";
-import { ask, tell, why } from "./api.js";
+import { ask, tell } from "./api.js";
 import { icon } from "./draw.js";
 import { addSheet, close, field, pad } from "./sheets.js";
 
@@ -35,11 +35,15 @@ function enter(over) {
   return take(code() ? ask("/api/pair", { code: code(), person, name, pin }) : ask("/api/sign-in", body), say("signed"));
 }
 
+// The station at whose reader a card is held.
+const counter = () => s.station || Object.keys(s.stations)[0] || ((s.session && s.session.stations) || [])[0];
+
 // Waits for a card at the station's reader, again and again while the panel is there.
 async function card() {
   asking = true;
+  change({});
   while (asking) {
-    const answer = await ask("/api/sign-in/card", { station: s.station || Object.keys(s.stations)[0] });
+    const answer = await ask("/api/sign-in/card", { station: counter() });
     if (answer.ok) {
       asking = false;
       take(Promise.resolve(answer), say("signed"));
@@ -61,7 +65,7 @@ function panel(over) {
     pad(pin, (text) => { pin = text; change({}); }),
     s.session && s.session.warning === "pin-in-clear" ? h("p.paid.warn", {}, say("pin-in-clear")) : null,
     h("button.confirm", { type: "submit", disabled: !person || pin.length < 4 }, say(over ? "take-over" : first ? "pair" : "sign-in")),
-    s.live && !first ? key(say(asking ? "hold-card" : "by-card"), card, { disabled: asking }) : null);
+    counter() && !first ? key(say(asking ? "hold-card" : "by-card"), card, { disabled: asking }) : null);
 }
 
 // The whole screen, where nobody is signed in or the counter is locked.
@@ -92,4 +96,3 @@ addSheet("who", () => {
       s.session && s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), { tag: "button.danger" }) : null),
     s.session && s.session.pins ? [h("h3", {}, say("take-over")), panel(true)] : null]];
 });
-void why;

@@ -59,8 +59,8 @@ function devices() {
     const age = points.length ? (Date.now() - points[points.length - 1][0]) / 1000 : null;
     const unit = (s.stations[Object.keys(s.stations).find((station) => s.stations[station].device === id)] || {}).unit;
     return h("li", { key: id, "data-state": device.state },
-      h("p.device", {}, h("b", {}, id), h("span.note", {}, device.driver || ""), h("span.device-state", {}, icon(device.state === "connected" ? "stable" : "lost"), say(`device.${device.state}`))),
-      h("p.note", {}, `${device.state !== "connected" && device.reason ? `${device.reason} · ` : ""}${say("state-of.last")} ${ago(age !== null && (told === null || age < told) ? age : told)}`),
+      h("p.device", {}, h("b", {}, id), h("span.note", {}, device.driver || ""), h("span.device-state", {}, icon(device.state === "connected" ? "stable" : "lost"), say(`device.${device.kind === "printer" && device.state === "bad-data" ? "trouble" : device.state}`))),
+      h("p.note", {}, `${device.state !== "connected" && device.reason ? `${device.reason.split(", ").map((why) => say(`of-printer.${why}`)).join("、")} · ` : ""}${say("state-of.last")} ${ago(age !== null && (told === null || age < told) ? age : told)}`),
       points.length ? trace(points, unit || "kg") : null);
   })));
 }
