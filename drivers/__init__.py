@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from typing import Any
 
-from drivers.learning import learn
 from drivers.session import DeviceSession
 from drivers.tables import load_table
 from edge_agent.driver import Bundle, DriverSpec, TransportSpec
@@ -24,7 +24,7 @@ def bundle() -> Bundle:
         transports=tuple(sorted((s for s in specs if isinstance(s, TransportSpec)), key=lambda spec: spec.scheme)),
         session=DeviceSession,
         load_table=load_table,
-        learn=learn,
+        learn=_learn,
     )
 
 
@@ -37,3 +37,10 @@ def _specs() -> Iterator[DriverSpec | TransportSpec]:
                 yield from getattr(module, "SPECS", ())
                 if hasattr(module, "SPEC"):
                     yield module.SPEC
+
+
+def _learn(*arguments: Any, **named: Any) -> Any:
+    """See `drivers.learning.learn`, which is loaded when somebody learns."""
+    from drivers.learning import learn
+
+    return learn(*arguments, **named)

@@ -7,7 +7,10 @@ observed is still kept.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
+import gc
 import signal
 import threading
 from collections.abc import Callable
@@ -47,7 +50,6 @@ from edge_agent.store import Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
 from edge_agent.watchman import Watchman
-from edge_agent.webhook import Webhook, targets
 from edge_agent.window import Window
 from edge_agent.workshop import Workshop
 
@@ -105,6 +107,7 @@ class Agent(Window):
         self._start_webhooks(store)
         self._start_watchman(store)
         self._start_doors(store)
+        _give_back()
         self._log.info("agent.started", version=version(), store=str(section.path), chain=store.chain)
 
     def _start_relay(self, store: Store) -> None:
@@ -288,6 +291,10 @@ class Agent(Window):
         return make
 
     def _start_webhooks(self, store: Store) -> None:
+        if not self.config.webhook:
+            return
+        from edge_agent.webhook import Webhook, targets
+
         for target in targets(self.config.webhook):
             name = f"alarm/webhook {target.id}"
             webhook = Webhook(target, store, partial(self.board.post, name))
@@ -367,6 +374,13 @@ class Agent(Window):
             return self.registry.session(transport, self.registry.make_codec(device.driver, device.options))
 
         return make
+
+
+def _give_back() -> None:
+    """Hand the memory that starting needed, and working does not, back to the system (malloc_trim(3), glibc only)."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _stop_printer(printer: PrinterRunner, timeout: float) -> None:

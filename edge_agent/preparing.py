@@ -11,12 +11,10 @@ from pathlib import Path
 from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.codes import profile_from_mapping
 from edge_agent.config import Config, ConfigError, Problem, load
-from edge_agent.exports.national import BadProfile, profile_of
 from edge_agent.ledger import fact_problems, setup_text
 from edge_agent.registrar import Configured
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.station import MODES
-from edge_agent.webhook import targets
 
 
 def prepare(path: Path, overrides: Iterable[str] = ()) -> tuple[Config, Registry]:
@@ -62,6 +60,9 @@ def _check_city(config: Config, file: str) -> list[Problem]:
     _, settings, faults = load_city(config.gateway.city_profile, config.profiles, (file, "gateway.city_profile"))
     problems = [Problem(*fault) for fault in faults]
     if not problems:
+        # What is needed for this look only costs memory that a running box should not spend.
+        from edge_agent.exports.national import BadProfile, profile_of
+
         try:
             profile_of(settings, "profile")
         except BadProfile as problem:
@@ -136,6 +137,8 @@ def _check_web(config: Config, file: str) -> list[Problem]:
 def _check_webhooks(config: Config, file: str) -> list[Problem]:
     problems = []
     for section in config.webhook:
+        from edge_agent.webhook import targets
+
         try:
             targets([section])
         except (OSError, ValueError) as problem:

@@ -25,8 +25,6 @@ from edge_agent.city import load_city
 from edge_agent.clerk import Clerk
 from edge_agent.config import Config
 from edge_agent.corrector import Corrector
-from edge_agent.courier import take
-from edge_agent.exports.courier import header_from
 from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.health import Health
 from edge_agent.lookups import StoreLookups
@@ -409,6 +407,9 @@ class Window:
 
     def take_courier(self, header: Mapping[str, str], lines: bytes) -> dict[str, int]:
         """Take lines of a courier file; what has its verdict is not sent again, what was brought is sent."""
+        from edge_agent.courier import take
+        from edge_agent.exports.courier import header_from
+
         found = header_from(header)
         taken = take(self.store, found, lines.splitlines(), self.config.gateway.source)
         self._log.info("courier.taken", file=found.file, kind=found.kind, source=found.source, **taken.plain())
