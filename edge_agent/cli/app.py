@@ -60,6 +60,9 @@ class _Commands(click.Group):
 )
 def app(lang: str | None, log_level: str) -> None:
     """Trace edge agent: from scales, scanners and RFID to the city platform, nothing lost on the way."""
+    from edge_agent.lean import load_structlog
+
+    load_structlog()
     from edge_agent import logs
 
     set_language(lang)

@@ -12,6 +12,8 @@ PAGE_SIZE: Final = 4096
 WAL_PAGES: Final = 1_000
 """Pages in the write-ahead log before it is checkpointed: about 4 MB, small enough to be quick to recover."""
 
+_READER_CACHE: Final = 256
+"""KiB of pages that one reading thread keeps: it reads on and on, and seldom the same page again."""
 _WAL_BYTES: Final = 16 << 20
 _FULL: Final = 2
 OURS: Final = frozenset(
@@ -51,11 +53,25 @@ def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
 
 def connect_reader(path: Path, busy_timeout: float) -> sqlite3.Connection:
     """A connection that cannot write. It may be closed by another thread. Raises sqlite3.Error."""
-    return _connect(f"{path.absolute().as_uri()}?mode=ro", busy_timeout)
+    connection = _connect(f"{path.absolute().as_uri()}?mode=ro", busy_timeout)
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE}")
+    return connection
 
 
 def _connect(uri: str, busy_timeout: float) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+
+
+MIGRATIONS: Final = frozenset({"0001_first", "0002_catalogue", "0003_proof"})
+"""The names of all of `edge_agent.store.migrations`."""
+
+
+def _applied(connection: sqlite3.Connection, tables: set[str]) -> set[str]:
+    """The migrations that a store says it has had."""
+    if "_sqlite_migrations" not in tables:
+        return set()
+    rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'store'")
+    return {name for (name,) in rows}
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:
@@ -64,12 +80,14 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     Raises `StoreUnusable` for a newer schema and for another program's file,
     `Damaged` for one that was a store.
     """
-    # Imported here: it costs 150 ms and only a process that opens the store to write needs it.
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables >= OURS and _applied(connection, tables) == MIGRATIONS:
+        return
+    # Imported here: it costs 150 ms and 4 MB, and only a store that is new or old needs it.
     from sqlite_utils import Database
 
     from edge_agent.store.migrations import migrations
 
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if tables and not tables & OURS:
         raise StoreUnusable(
             f"{path} is another program's database (tables {', '.join(sorted(tables))}); name a new file"

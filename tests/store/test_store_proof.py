@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from edge_agent import clock
 from edge_agent.proof import PublicKey, statements
 from edge_agent.records.envelope import Draft
 from edge_agent.store import Limits, Reader, Store, StoreUnusable, Verification, proof, schema
+from edge_agent.store.migrations import migrations
 
 OpenStore = Callable[..., Store]
 DATABASES = Path(__file__).with_name("databases")
@@ -136,3 +138,8 @@ def test_there_is_a_database_of_the_first_schema() -> None:
 def test_limits_are_checked(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         Limits(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_names_of_all_migrations_are_known_without_loading_them() -> None:
+    database = Database(memory=True)
+    assert {migration.name for migration in migrations.pending(database)} == schema.MIGRATIONS
