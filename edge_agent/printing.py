@@ -192,14 +192,14 @@ class PrinterRunner:
             return
         self._write(transport, questions)
         until = clock.monotonic() + _ANSWER_WITHIN
-        answered = False
-        while not answered and clock.monotonic() < until:
+        told: list[Status] = []
+        # All answers together say what is wrong: the first may only be that something is.
+        while not (told and codec.deadline is None) and clock.monotonic() < until:
             data = transport.read(max(0.0, until - clock.monotonic()))
-            told = [event for event in codec.feed(data, clock.monotonic()) if isinstance(event, Status)]
-            trouble = {event.detail for event in told if event.status == "error"}
-            if trouble:
-                raise _Trouble(", ".join(sorted(trouble)))
-            answered = bool(told) and codec.deadline is None
+            told += [event for event in codec.feed(data, clock.monotonic()) if isinstance(event, Status)]
+        trouble = {event.detail for event in told if event.status == "error"}
+        if trouble:
+            raise _Trouble(", ".join(sorted(trouble)))
 
     @staticmethod
     def _see_off(transport: Transport, codec: Printer) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import random
 import socket
 import subprocess
 import time
@@ -15,6 +17,18 @@ LOCK = Path("/tmp/trace-edge-agent-pcscd.lock")
 READER = "Virtual PCD"
 
 
+def _two_free_ports() -> int:
+    """A port that is free with the one after it, which the second slot takes; not one that the system hands out."""
+    for port in random.sample(range(20_000, 30_000, 2), 200):
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 1)),
+        ):
+            return port
+    raise AssertionError("no two free ports from 20000 to 30000")
+
+
 class Pcscd:
     """The daemon; `start`, `kill` and `start` again is a restart. Cards connect to `port`."""
 
@@ -22,8 +36,7 @@ class Pcscd:
         assert os.geteuid() == 0, "pcscd needs root for its socket"
         self._lock = LOCK.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # other test runs on this machine wait here
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = _two_free_ports()
         self._config = folder / "reader.conf"
         self._config.write_text(
             f'FRIENDLYNAME "{READER}"\nDEVICENAME /dev/null:{self.port:#x}\n'
