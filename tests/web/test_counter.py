@@ -238,6 +238,7 @@ def test_rounding_off_is_downward_and_seen(page: Page, stall: Stall) -> None:
 def test_a_price_can_be_changed_for_one_sale(page: Page, stall: Stall) -> None:
     stall.put_on("1.000")
     tile(page, "番茄").click()
+    expect(page.locator(".amount b")).to_have_text("7.98")
     page.locator("button.price").click()
     pad = page.locator(".pad")
     for name in ("9", ".", "5"):
