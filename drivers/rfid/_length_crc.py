@@ -9,10 +9,15 @@ long; the CRC decides.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from drivers.checksum import crc16_reflected
+from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
+from drivers.tag_codec import Asking, TagCodec, asking_options
+from edge_agent.driver import Option
+from edge_agent.model import DeviceEvent
 
 INVENTORY: Final = frozenset((0x01, 0x0F))
 ACTIVE: Final = 0xEE
@@ -58,3 +63,26 @@ def question(address: int, body: bytes) -> bytes:
 def round_over(raw: bytes) -> bool:
     """Whether a frame of the reader ends what was asked; an inventory may say that more follows."""
     return len(raw) > 5 and raw[2] != ACTIVE and not (raw[2] in INVENTORY and raw[3] == MORE)
+
+
+OPTIONS: Final = (
+    *asking_options(50),
+    Option(name="address", type="integer", default=255, minimum=0, maximum=255, help="the reader's address; 255: any"),
+)
+
+
+def maker(read: Callable[[Frame], list[DeviceEvent]]) -> Callable[[Mapping[str, Any]], TagCodec]:
+    """How a codec of this family is made from its options; `read` tells what a frame says."""
+
+    def make(options: Mapping[str, Any]) -> TagCodec:
+        asking = None
+        if options.get("poll", True):
+            asking = Asking(
+                always=(question(options.get("address", 255), b"\x01"),),
+                answered=round_over,
+                every=options.get("poll_ms", 50) / 1000,
+                within=3.0,
+            )
+        return TagCodec(FRAMING, read, asking)
+
+    return make

@@ -11,14 +11,13 @@ Source: UHFReader18 user's manual V2.0; frames of public tests checked against t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, ANTENNA, FRAMING, HEARTBEAT, INVENTORY, NO_TAG, question, round_over
-from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, status
-from edge_agent.driver import Dialogue, DriverSpec, Option
+from drivers.rfid._length_crc import ACTIVE, ANTENNA, HEARTBEAT, INVENTORY, NO_TAG, OPTIONS, maker
+from drivers.tag_codec import Refused, epc, shared_out, status
+from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
 
 _HEAD: Final = 5
@@ -62,33 +61,16 @@ def _entries(raw: bytes, count: int, room: int) -> list[DeviceEvent]:
     return shared_out(raw, ends, tags)
 
 
-def _make(options: Mapping[str, Any]) -> TagCodec:
-    asking = None
-    if options.get("poll", True):
-        asking = Asking(
-            always=(question(options.get("address", 255), b"\x01"),),
-            answered=round_over,
-            every=options.get("poll_ms", 50) / 1000,
-            within=3.0,
-        )
-    return TagCodec(FRAMING, _read, asking)
-
-
 SPEC = DriverSpec(
     id="uhf-reader18",
     kind="rfid",
     title="UHF reader with the UHFReader18 protocol",
-    make=_make,
+    make=maker(_read),
     models=("Chafon CF-RU5102, CF-RU5106, CF-RU6403", "readers of many brands with UHFReader18"),
     source="UHFReader18 user's manual; frames of public tests",
     maturity="manual",
     line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
-    options=(
-        *asking_options(50),
-        Option(
-            name="address", type="integer", default=255, minimum=0, maximum=255, help="the reader's address; 255: any"
-        ),
-    ),
+    options=OPTIONS,
     tells=("checksum",),
     dialogue=Dialogue(polls=True),
     stale_after=15.0,

@@ -13,14 +13,13 @@ The unit of its RSSI is not documented, so none is told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, ANTENNA, FRAMING, HEARTBEAT, INVENTORY, NO_TAG, question, round_over
-from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, status
-from edge_agent.driver import Dialogue, DriverSpec, Option
+from drivers.rfid._length_crc import ACTIVE, ANTENNA, HEARTBEAT, INVENTORY, NO_TAG, OPTIONS, maker
+from drivers.tag_codec import Refused, epc, shared_out, status
+from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
 
 _HEAD: Final = 6
@@ -75,33 +74,16 @@ def _antenna(mask: int) -> int | None:
     return mask.bit_length() if mask.bit_count() == 1 else None
 
 
-def _make(options: Mapping[str, Any]) -> TagCodec:
-    asking = None
-    if options.get("poll", True):
-        asking = Asking(
-            always=(question(options.get("address", 255), b"\x01"),),
-            answered=round_over,
-            every=options.get("poll_ms", 50) / 1000,
-            within=3.0,
-        )
-    return TagCodec(FRAMING, _read, asking)
-
-
 SPEC = DriverSpec(
     id="uhf-reader288",
     kind="rfid",
     title="UHF reader with the UHFReader288 protocol",
-    make=_make,
+    make=maker(_read),
     models=("Chafon CF-MU801, CF-MU804, CF-RU5306", "UHFReader86 and UHFReader288 readers"),
     source="UHFReader288 user's manual; frames of public tests",
     maturity="manual",
     line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
-    options=(
-        *asking_options(50),
-        Option(
-            name="address", type="integer", default=255, minimum=0, maximum=255, help="the reader's address; 255: any"
-        ),
-    ),
+    options=OPTIONS,
     tells=("antenna", "checksum"),
     dialogue=Dialogue(polls=True),
     stale_after=15.0,
