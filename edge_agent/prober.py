@@ -21,6 +21,9 @@ _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
 _MOST_BYTES: Final = 64 * 1024
 _ASKING: Final = 1.5
 """Seconds that an instrument gets to answer one way of asking."""
+_ASK_AGAIN_MS: Final = 150
+"""From an answer to the next question: enough answers to judge by must fit in, and a first question may go wrong,
+because the instrument still holds the beginning of another driver's as the beginning of a command."""
 
 
 def _nothing(_word: str, _facts: Mapping[str, Any]) -> None:
@@ -71,7 +74,11 @@ class Prober:
                 break
         report = judge(heard, specs)
         if active and not (report.fits and report.fits[0].decisive):
-            heard += self._ask_around(url, specs)
+            for answers in self._ask_around(url, specs):
+                heard.append(answers)
+                found = judge([answers], specs).fits
+                if not every_setting and found and found[0].decisive:
+                    break
             report = judge(heard, specs)
         return report
 
@@ -109,7 +116,8 @@ class Prober:
             line = line_of(spec) if with_line else given
             self._tell("asking", {"driver": spec.id, "line": line})
             transport = self._transport(url, line)
-            codec = self._registry.make_codec(spec.id, {})
+            hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
+            codec = self._registry.make_codec(spec.id, hurried)
             pieces: list[tuple[float, bytes]] = []
             transport.open()
             try:
