@@ -11,6 +11,8 @@ import pytest
 
 from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
+from edge_agent.prober import Prober
+from edge_agent.registry import discover
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings, weighings
@@ -61,6 +63,27 @@ def test_an_instrument_that_must_be_asked_is_found_with_active_only(
     code, found = probed(capsysbinary, device.port.name, "--seconds", "0.5", "--active")
     assert (code, found["fits"][0]["driver"], found["fits"][0]["checksummed"]) == (0, "cas-poll", True)
     assert device.report["bytes_received"] > 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "others"),
+    [
+        ("and-standard", {"mt-sics"}),  # its own poll is one a second: too few answers to judge by
+        ("mt-sics", {"and-standard", "toledo-8217"}),  # `W` without an end makes the first `SIR` an unknown command
+    ],
+)
+def test_asking_gets_enough_answers_and_stops_when_it_knows(
+    dialect: str, others: set[str], plugged: Callable[..., Device]
+) -> None:
+    device = plugged(dialect)
+    registry = discover()
+    for name in set(registry.drivers) - others - {dialect, "serial-scanner"}:
+        del registry.drivers[name]
+    asked: list[str] = []
+    prober = Prober(registry, tell=lambda word, facts: asked.append(facts.get("driver", "")))
+    report = prober.probe(prober.port(device.port.name), seconds=0.3, active=True)
+    assert (report.fits[0].driver, report.fits[0].decisive) == (dialect, True)
+    assert asked[-1] == dialect
 
 
 def test_both_languages_and_the_table(

@@ -93,7 +93,7 @@ def lessons(write: Writer, unit: str | None, weights: tuple[str, ...] = WEIGHTS)
     for weight in weights:
         stream = b"".join(write(weight, False) for _ in range(12))
         taught.append(Lesson(data=stream[chance.randrange(9) :], weight=weight, unit=unit))
-    path = [f"{n * 0.137:.3f}" for n in range(30)]
+    path = [f"{n * 0.837:.3f}" for n in range(30)]
     moving = b"".join(write(text, True) for text in path) + write("4.110", False) * 3
     return [*taught, Lesson(data=moving, weight=None, unit=unit)]
 
