@@ -17,6 +17,7 @@ from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
 from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
 from edge_agent.registry import Registry
 
+_WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
 _MOST_BYTES: Final = 64 * 1024
 _ASKING: Final = 1.5
@@ -139,7 +140,7 @@ class Prober:
 
 def _has_line(url: PortUrl) -> bool:
     """Whether line settings make a difference and are not given."""
-    if url.scheme not in ("serial", "rfc2217") or _LINE_KEYS & {key for key, _ in url.query}:
+    if url.scheme not in _WITH_LINE or _LINE_KEYS & {key for key, _ in url.query}:
         return False
     return not os.path.realpath(url.address).startswith("/dev/pts/")
 
@@ -158,7 +159,10 @@ def _block(fit: Fit, url: PortUrl, registry: Registry, unit_note: str) -> str:
     """A `[[device]]` block that works as it stands, but for what no byte tells."""
     spec = registry.drivers[fit.driver]
     default = {k: v for k, v in (fit.line.query if fit.line else {}).items() if spec.line.get(k, _usual(k)) != v}
-    query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
+    if url.scheme in _WITH_LINE:
+        query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
+    else:  # the line belongs to the device server; only parity that it passes on in bit 7 can be dealt with here
+        query = dict(url.query) | ({"bytesize": "7", "parity": fit.line.parity} if fit.line and fit.heard_as else {})
     address = _lasting(url.address) if url.scheme == "serial" else url.address
     port = f"{url.scheme}:{address}" + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
     rows = [
