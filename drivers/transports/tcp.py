@@ -1,6 +1,7 @@
 """A device behind a TCP port: scales with a network card, serial device servers in raw mode.
 
     tcp:192.168.1.50:4001?connect_timeout=5&keepalive=10&user_timeout=15
+    tcp:192.168.1.60:5085?tls=/etc/trace-edge-agent/reader.pem              over TLS, see `drivers.transports.tls`
 
 A device server that is set to eight bits while its instrument speaks seven with parity passes the parity on in bit 7 of
 every byte: `bytesize=7&parity=E` (or O, M, S) takes it off and puts it on what is written. A byte with the wrong parity
@@ -15,15 +16,17 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from drivers.port_settings import choice, host_and_port, number, refuse_unknown
-from edge_agent.driver import READ_LIMIT, Disconnected, PermissionDenied, PortUrl, TransportSpec
+from drivers.transports import tls
+from edge_agent.driver import READ_LIMIT, Disconnected, PermissionDenied, PortUrl, TransportError, TransportSpec
 
-_KEYS: Final = ("bytesize", "connect_timeout", "keepalive", "parity", "user_timeout")
+_KEYS: Final = ("bytesize", "connect_timeout", "keepalive", "parity", "user_timeout", *tls.KEYS)
 _HIGH_BIT: Final[Mapping[str, Callable[[int], int]]] = MappingProxyType(
     {
         "E": lambda byte: byte.bit_count() & 1,
@@ -48,8 +51,10 @@ class TcpTransport:
         keepalive: float,
         user_timeout: float,
         parity: str | None = None,
+        secured: tls.Tls | None = None,
     ) -> None:
         self._address = (host, port)
+        self._secured = secured
         self._outwards = bytes(range(256))
         self._inwards = self._outwards
         if parity is not None:
@@ -71,6 +76,12 @@ class TcpTransport:
             raise PermissionDenied(f"{where}: the system forbids this connection (firewall?)") from error
         except OSError as error:
             raise Disconnected(f"{where}: cannot connect: {error}") from error
+        if self._secured is not None:
+            try:
+                connection = self._secured.secure(connection, self._address[0], where)
+            except TransportError:
+                connection.close()
+                raise
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -84,10 +95,10 @@ class TcpTransport:
         """See `Transport.read`."""
         connection = self._connected()
         try:
-            if not _wait(connection, select.POLLIN, timeout):
+            if not _decrypted(connection) and not _wait(connection, select.POLLIN, timeout):
                 return b""
             data = connection.recv(READ_LIMIT)
-        except BlockingIOError:
+        except (BlockingIOError, *tls.WANTS_MORE):
             return b""
         except (OSError, ValueError) as error:
             raise Disconnected(f"the connection broke: {error}") from error
@@ -99,13 +110,16 @@ class TcpTransport:
         """See `Transport.write`."""
         connection = self._connected()
         until = time.monotonic() + timeout
-        rest = memoryview(data.translate(self._outwards))
+        rest, event = memoryview(data.translate(self._outwards)), select.POLLOUT
         while rest:
             try:
-                if not _wait(connection, select.POLLOUT, until - time.monotonic()):
+                if not _wait(connection, event, until - time.monotonic()):
                     raise Disconnected(f"the far end took nothing for {timeout:g} s")
+                event = select.POLLOUT
                 rest = rest[connection.send(rest) :]
-            except BlockingIOError:
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 continue
             except (OSError, ValueError) as error:
                 raise Disconnected(f"the connection broke: {error}") from error
@@ -121,6 +135,11 @@ class TcpTransport:
         if self._socket is None:
             raise Disconnected("the connection is not open")
         return self._socket
+
+
+def _decrypted(connection: socket.socket) -> bool:
+    """Whether bytes wait that were received already; the system's poll does not know of them."""
+    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
 
 
 def _wait(connection: socket.socket, event: int, timeout: float) -> bool:
@@ -147,11 +166,15 @@ def _make(url: PortUrl, line: Mapping[str, str]) -> TcpTransport:
         keepalive=number(settings, "keepalive", 10, 1, 3600),
         user_timeout=number(settings, "user_timeout", 15, 1, 3600),
         parity=None if parity == "N" else parity,
+        secured=tls.Tls.of(settings),
     )
 
 
 def _check(url: PortUrl, line: Mapping[str, str]) -> None:
     _make(url, line)
+    secured = tls.Tls.of(url.settings())
+    if secured is not None:
+        secured.context()  # the files are there
 
 
 SPEC = TransportSpec(scheme="tcp", title="TCP connection, tcp:HOST:PORT", check=_check, make=_make)
