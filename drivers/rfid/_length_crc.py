@@ -10,6 +10,7 @@ long; the CRC decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from drivers.checksum import crc16_reflected
@@ -21,8 +22,12 @@ from edge_agent.model import DeviceEvent
 
 INVENTORY: Final = frozenset((0x01, 0x0F))
 ACTIVE: Final = 0xEE
-DONE, TIMED_OUT, MORE, MEMORY_FULL, ANTENNA, NO_TAG, HEARTBEAT = 0x01, 0x02, 0x03, 0x04, 0xF8, 0xFB, 0x28
-INVENTORY_STATUS: Final = frozenset((0x00, DONE, TIMED_OUT, MORE, MEMORY_FULL, ANTENNA, 0xF9, 0xFA, NO_TAG, 0xFE, 0xFF))
+DONE, TIMED_OUT, MORE, MEMORY_FULL, WEAK, NO_TAG, HEARTBEAT = 0x01, 0x02, 0x03, 0x04, 0xFA, 0xFB, 0x28
+TROUBLES: Final[Mapping[int, str]] = MappingProxyType(
+    {0xF8: "antenna", 0xF9: "execution failed", 0xFD: "wrong length", 0xFE: "unknown command", 0xFF: "wrong parameter"}
+)
+"""What the reader may say is wrong; it says so of a question with its own CRC right."""
+INVENTORY_STATUS: Final = frozenset((0x00, DONE, TIMED_OUT, MORE, MEMORY_FULL, WEAK, NO_TAG, *TROUBLES))
 _COMMANDS: Final = frozenset((*range(0x02, 0x0F), *range(0x10, 0x80), 0x92, 0x93, 0x94))
 _LONGEST: Final = 0x60
 _SHORTEST: Final = 4

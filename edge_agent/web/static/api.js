@@ -5,7 +5,7 @@ import * as sound from "./sound.js";
 export async function ask(path, body, again) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (s.session && s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
+  if (s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
   const request = { method: body === undefined ? "GET" : "POST", headers, credentials: "same-origin" };
   if (body !== undefined) request.body = JSON.stringify(body);
   try {
@@ -15,8 +15,8 @@ export async function ask(path, body, again) {
       answer.ok = false;
       answer.refused = answer.refused || answer.error;
     } else if (answer.ok === undefined) answer.ok = true;
-    if (response.status === 401 && s.session && (answer.error === "sign-in" || answer.error === "locked")) {
-      change({ session: Object.assign({}, s.session, answer.error === "locked" ? { locked: true } : { signed_in: false }) });
+    if (response.status === 401 && (answer.error === "sign-in" || answer.error === "locked")) {
+      change({ session: { ...s.session, ...(answer.error === "locked" ? { locked: true } : { signed_in: false }) } });
     }
     // The token is another one since somebody signed in on another page of this browser.
     if (answer.error === "csrf" && !again) {
@@ -32,9 +32,12 @@ export async function ask(path, body, again) {
   }
 }
 
+// A path with what is put into it escaped.
+export const to = (parts, ...names) => parts.reduce((path, part, at) => path + encodeURIComponent(names[at - 1]) + part);
+
 // Have a station do something. What it keeps is on disk when this returns.
 export function order(name, args, station) {
-  return ask(`/api/stations/${encodeURIComponent(station || s.station)}/${name}`, { arguments: args || {} });
+  return ask(to`/api/stations/${station || s.station}/${name}`, { arguments: args || {} });
 }
 
 // Why something was not done, in words.

@@ -1,5 +1,5 @@
 // What the page knows, and what of it a person set on this device.
-import { words } from "./words.js";
+import { words } from "./load.js";
 
 const kept = (name, other) => {
   try {
@@ -17,16 +17,14 @@ export const s = {
   station: kept("station", ""),
   screen: "work",
   live: false, // whether what is shown is what is true now
-  session: null,
+  session: {},
   stations: {},
   status: null,
   records: [],
   goods: [],
-  totals: null,
   traces: {}, // weights of the last minute, by station
   toast: null,
   sheet: null, // what lies over the screen: {kind, …}
-  alarm: "",
 };
 
 let draw = () => {};
@@ -49,22 +47,28 @@ export function change(news) {
   else requestAnimationFrame(go);
 }
 
-export function keep(name, value) {
+export function store(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch (refused) {
     // A private window: it holds until the page is closed.
   }
+}
+
+export function keep(name, value) {
+  store(name, value);
   change({ [name]: value });
 }
 
+const find = (name) => name.split(".").reduce((table, part) => (table ? table[part] : undefined), words);
+
 // The word for `name` ("state.stable"), else the last part of the name itself.
 export function say(name) {
-  const found = name.split(".").reduce((table, part) => (table ? table[part] : undefined), words[s.language]);
+  const found = find(name);
   return found === undefined ? name.slice(name.indexOf(".") + 1) : found;
 }
 
-export const has = (name) => name.split(".").reduce((t, part) => (t ? t[part] : undefined), words[s.language]) !== undefined;
+export const has = (name) => find(name) !== undefined;
 
 let toastTimer = 0;
 export function toast(kind, text, more) {
@@ -72,6 +76,9 @@ export function toast(kind, text, more) {
   toastTimer = setTimeout(() => change({ toast: null }), kind === "good" ? 2500 : 6000);
   change({ toast: { kind, text, more: more || "" } });
 }
+
+// Whether whoever is signed in has a right; before that is known, nothing is hidden.
+export const may = (right) => !s.session.rights || s.session.rights.includes(right);
 
 export const view = () => s.stations[s.station] || null;
 
@@ -82,7 +89,7 @@ export const kilos = (mg) => (mg === null || mg === undefined ? "–" : (mg / 1e
 
 export function price(fen, per) {
   if (fen === null || fen === undefined) return "–";
-  const unit = s.session && s.session.price_unit;
+  const unit = s.session.price_unit;
   let shown = fen;
   let of = per || "kg";
   if (unit && of !== "each" && unit !== of) {

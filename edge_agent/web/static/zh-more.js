@@ -1,0 +1,68 @@
+// The words of the other screens, in Chinese.
+export const words = {
+  synced: "时间已校准", add: "添加", details: "详情", welcome: "欢迎光临", steps: "步", truncated: "只显示一部分", "trace-ask": "追溯码 / 批次 / 小票号 / 扫码",
+  "trace-hint": "扫描或输入编码，看货从哪里来、到哪里去", "trace-none": "本机没有这个编码的记录", complain: "记录投诉", "complaint-noted": "投诉已记录", full: "全屏",
+  "complaint-number": "投诉电话", "board-batches": "今日批次", "board-inspections": "检测结果", "board-disposals": "不合格处置", "board-none": "今天还没有", pass: "合格",
+  fail: "不合格", "resend-all": "全部重发", resend: "重发", resent: "已重新排队", cancel: "取消", "nothing-refused": "没有被退回的记录", watch: "监视", unwatch: "停止监视", restart: "重启",
+  commission: "投用检查", probe: "探测", port: "端口", refresh: "刷新", remove: "移除", invite: "邀请人员", "known-mass": "所用砝码（如 1 kg）", skip: "跳过", shown: "秤面",
+  read: "读到", "display-shows": "秤面显示什么", passed: "通过，已记入台账", failed: "未通过：改正后请重做", probing: "正在监听…", "probe-pause": "暂停设备并探测", "probe-found": "符合的驱动",
+  "probe-none": "没有驱动能读懂", "still-missing": "还缺：", "take-in": "确认进货", "or-typed": "或手工填写数量", photo: "拍照", "tags-seen": "已读标签", "first-passing": "第一次过磅",
+  "record-line": "记录一行", count: "盘点 / 损耗", "record-count": "记录盘点", "record-loss": "记录损耗", "will-stop": "有不合格项：确认后立即停售", "record-inspection": "确认检测结果",
+  dispose: "处置", release: "解除停售", "weigh-before": "记下充装前重量", "weigh-after": "记下充装后重量", noted: "已记下", "put-in": "投料", "take-out": "出成品", finish: "完成加工",
+  scanned: "已扫", "log-note": "称重稳定后自动记录", "offline-note": "离线照常销售，联网后自动上传", "other-reason": "其他原因", "e-receipt": "电子小票", printing: "已送打印机", flags: "备注",
+  "goods-go": "退回的货",
+  about: { weight: "短斤少两", quality: "质量", price: "价格", code: "追溯码", other: "其他" },
+  node: {
+    intake: "进货", voucher: "单据", batch: "批次", sale: "销售", return: "退货", transfer: "调拨", inspection: "检测", disposal: "处置", loss: "损耗", stop: "停售",
+    release: "解除停售", transform: "加工", complaint: "投诉", void: "作废", amend: "更正", ticket: "小票", record: "记录", none: "编码",
+  },
+  disposal: { destroyed: "销毁", "harmless-treatment": "无害化处理", returned: "退货", downgraded: "降级", sealed: "封存", other: "其他" },
+  "state-of": {
+    link: "上传", oldest: "最早", kept: "本机保存", box: "网关", disk: "磁盘还能用", enough: "充足", clock: "时钟", gateway: "编号", version: "版本", devices: "设备",
+    last: "上次读数", "in-a-day": "一天内送达", month: "近 31 天",
+  },
+  device: { connected: "已连接", lost: "已断开", stale: "无数据", "bad-data": "数据异常", trouble: "打印机故障" },
+  "of-printer": {
+    "out of paper": "缺纸", "cover open": "机盖未关", "head open": "打印头未关", "paper jam": "卡纸", "out of ribbon": "缺碳带", pause: "已暂停", cutter: "切刀故障", error: "故障",
+  },
+  part: { quarantine: "被退回", devices: "设备", log: "日志", config: "配置", people: "人员" },
+  column: { driver: "驱动", settings: "设置", frames: "帧", share: "读懂", against: "疑点", said: "读到" },
+  commissioning: { empty: "清空秤盘", mass: "放上砝码，等待稳定", tare: "放上容器并去皮", overload: "压到超载", removal: "再次清空，取消去皮" },
+  finding: {
+    unit: "单位不对", decimal: "小数点位置不对", reversed: "数字方向反了", sign: "正负号不对", basis: "净重与毛重弄反", "not-a-weight": "秤面不是重量，却读出重量", "no-reading": "秤面有重量，没有读数",
+    value: "数值不同：别的秤或旧值", "scale-off": "秤本身不准：与砝码不符",
+  },
+  probed: {
+    silent: "什么也没有收到：检查接线、电源、输出方式", parity: "校验位设置不符", baud: "波特率很可能不对", unknown: "收到数据，但没有驱动能读懂", equal: "同样符合：", direction: "正反都能读：必须用砝码核对",
+    "last-digits-zero": "末两位总是 0", "no-weight": "重量位置要用 options 说明", "too-heavy": "数值大得不合理",
+  },
+  step: {
+    goods: "商品", supplier: "供货方", origin: "产地", vouchers: "单据", weigh: "称重", papers: "单证", what: "检测对象", items: "检测项目", record: "记录", cylinder: "气瓶",
+    inspected: "检验有效期", before: "充装前", after: "充装后", in: "投料", out: "成品",
+  },
+  missing: { goods_code: "商品", supplier: "供货方", origin: "产地", vouchers: "单据" },
+  voucher: { "1": "交易凭证", "2": "动物检疫证", "3": "肉品检验证", "4": "产地证明", "5": "检测合格证", "6": "进货批次", commitment: "承诺达标合格证", import: "进口单证", other: "其他" },
+  way: { in: "进", out: "出" },
+  projects: ["农药残留", "瘦肉精", "亚硝酸盐", "甲醛", "兽药残留"],
+  field: {
+    produced: "生产日期", supplier: "供货方", supplier_name: "供货方名称", plate_no: "车牌", origin_name: "产地", origin_code: "产地编码", type: "类型", no: "编号",
+    direction: "方向", document_no: "单证号", from_party: "来自", to_party: "去向", project: "项目", value: "检测值", code: "气瓶编号", inspected_until: "检验有效期至",
+    limit: "充装上限", certificate: "合格证号", goods_name: "商品名", result: "结果", reason: "原因", organisation: "机构", net_mg: "重量", upstream: "上游", party: "主体",
+    seller: "卖方", trace_code: "追溯码", issuer: "签发", url: "链接", check_no: "检测编号",
+  },
+  slip: { receipt: "打小票", label: "打标签", certificate: "打合格证" },
+  reasons: { void: ["输错商品", "顾客不要了", "重复记录", "称错"], amend: ["输错商品", "批次选错", "单价错误"], return: ["质量问题", "顾客退货", "短斤少两"] },
+  go: { stock: "可再售", disposal: "销毁", supplier: "退供货方" },
+  flag: {
+    above_max: "超过最大秤量", added: "加称", amount_mismatch: "秤与本机金额不符", basis_unknown: "未知毛净重", below_min: "低于最小秤量", clock_unsynced: "时间待校准", code_invalid: "条码有误",
+    loaded_at_start: "开机时秤上有物", manual: "人工录入", no_upstream: "无进货批次", off_step: "不是分度值的整数倍", over_balance: "超过进货量", price_suspect: "单价可疑", private_masked: "个人信息已遮盖",
+    scale_unverified: "秤未检定", text_replaced: "有字符无法解码", uncommissioned: "设备未投用检查", unstable: "取数时不稳定", wedge_suspect: "扫码可能丢了分隔符",
+  },
+  refusal: {
+    "unknown-type": "文件类型不对（JPEG、PNG、WebP、PDF）", "no-room": "附件空间已满", "port-in-use": "端口正被使用", "bad-port": "端口写法不对", "port-closed": "端口打不开",
+    "bad-mass": "砝码请写如 1 kg", "bad-shown": "请照秤面填写，如 1.236 kg 或 OL", "out-of-order": "请先做上一步", busy: "正在探测或投用检查，请稍候", "not-connected": "设备未连接",
+    "too-large": "文件太大（最多 4 MB）", "no-intake": "找不到进货", "too-many-vouchers": "单据太多", "nothing-filled": "没有充装", "no-result": "请先填写结果",
+    "certificate-wanted": "请填合格证号，或选「无合格证」", "no-printer": "摊位没有打印机", "nothing-to-print": "没有可打印的内容", "no-code": "没有追溯码", "too-much": "超过原数量",
+    "already-void": "已经作废",
+  },
+};
