@@ -86,7 +86,13 @@ def held(stall: Stall) -> None:
     stall.do("A12", "ticket", hold=True)
 
 
+def counted(stall: Stall) -> None:
+    stall.do("A12", "stocktake", goods_code="01350101", batch="20261126-31", net_mg=58_200_000)
+    on_scale("11.470")(stall)
+
+
 def lose(page: Page) -> None:
+    expect(page.locator(".tile").first).to_be_visible()
     page.context.set_offline(True)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
@@ -160,7 +166,7 @@ SCREENS = (
     ),
     Screen("filling", station="E1", stall=lambda stall: stall.do("E1", "cylinder", code="QP-0001"), shown=".steps"),
     Screen("transform", station="F1", shown=".steps"),
-    Screen("count", station="B1", page=click(".scale-keys button:nth-child(2)"), shown=".sheet"),
+    Screen("stocktake", hash="stocktake", stall=counted, shown=".stocktake .confirm"),
     Screen("log", station="G1", shown=".steps"),
 )
 

@@ -64,6 +64,7 @@ export const words = {
     return: ["Bad quality", "Customer returned", "Short weight"],
   },
   go: { stock: "back on sale", disposal: "destroyed", supplier: "to the supplier" },
+  stocktake: { book: "books", real: "counted", done: "batches counted", all: "all counted", find: "scan a batch or goods code, or type a batch number", missed: "this stall has no such batch:", none: "no open batches in the books" },
   flag: {
     above_max: "above Max", added: "added", amount_mismatch: "amount differs from the scale's", basis_unknown: "gross or net unknown", below_min: "below Min", clock_unsynced: "clock not set", code_invalid: "code is wrong",
     loaded_at_start: "loaded at start", manual: "entered by hand", no_upstream: "no batch", off_step: "not a multiple of the interval", over_balance: "more than came in", price_suspect: "suspect price", private_masked: "personal data masked",
