@@ -3,6 +3,7 @@ import { h, key, facts } from "./dom.js";
 import { s, change, say, kilos, view } from "./state.js";
 import { ask, act, tell, to } from "./api.js";
 import { entry, input, numeric } from "./forms.js";
+import { icon } from "./icons.js";
 import { scale } from "./scale.js";
 import { open } from "./sheets.js";
 
@@ -101,7 +102,7 @@ function step(row) {
     numeric(row.pieces ? say("qty") : say("or-typed"), typed, (text) => { typed = text.trim(); }, { id: "counted" }),
     key(can ? `${say("record-count")} ${typed ? `${typed} ${row.pieces ? say("pieces") : "kg"}` : `${now.weight} ${now.unit}`}` : say(row.pieces ? "refusal.bad-quantity" : `state.${s.live ? now.state : "waiting"}`),
       () => send(row, "stocktake"), { kind: "button.confirm", disabled: !can }),
-    h("div.inline", entry(say("reason"), reason, (text) => { reason = text; }, { maxlength: 100 }),
+    h("div.inline.low", entry(say("reason"), reason, (text) => { reason = text; }, { maxlength: 100 }),
       key(say("record-loss"), () => send(row, "loss", { cause: "spoiled", reason: reason.trim() || say("record-loss") }), { kind: "button.danger", disabled: !can })));
 }
 
@@ -116,7 +117,7 @@ export function draw() {
       h("section.card", { role: "status" }, h("p.big", `${counted} / ${all.length}`), h("p.note", say(all.length && counted === all.length ? "stocktake.all" : "stocktake.done")))),
     h("div.steps", { key: "steps" },
       h("form.find", { onsubmit: (e) => { e.preventDefault(); if (search.trim()) find(search.trim()); } },
-        h("label.search", input(search, (text) => { search = text; }, { id: "search", type: "search", autocomplete: "off", "aria-label": say("stocktake.find"), placeholder: say("stocktake.find") })), h("button", { type: "submit" }, say("ok"))),
+        h("label.search", icon("search"), input(search, (text) => { search = text; }, { id: "search", type: "search", autocomplete: "off", "aria-label": say("stocktake.find"), placeholder: say("stocktake.find") })), h("button", { type: "submit" }, say("ok"))),
       missed ? h("p.paid.warn", `${say("stocktake.missed")} ${missed}`) : null,
       row ? step(row) : null,
       h("section.card", { key: "list" }, h("h2", say("mode.stocktake")), all.length ? h("ul.lines", all.map((each) => {
