@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,7 +34,7 @@ from edge_agent.units import to_milligrams
 
 LONGEST: Final = 120.0
 """Seconds that a probe takes at most."""
-_FORGOTTEN_AFTER: Final = 900.0
+_FORGOTTEN_AFTER: Final = 300.0
 """Seconds after which a commissioning that nobody goes on with stands in nobody's way."""
 _LET_GO_WITHIN: Final = 5.0
 _UNIT_NOTE: Final = "write what the display shows 请照秤面填写"
@@ -114,7 +114,7 @@ class Workshop:
             raise NotProved("bad-port", f"{port[:80]!r}: {problem}") from None
         users = tuple(device.id for device in self._devices.values() if _one_port(device.port_url, url))
         with self._lock:
-            self._be_free(None)
+            self._be_free(users)
             runners = self._runners()
             held = [user for user in users if not pause or user not in runners]
             if held:
@@ -198,7 +198,9 @@ class Workshop:
         if state.get("state") == DeviceState.LOST.value:
             raise NotProved("not-connected", f"{device}: {state.get('reason') or 'not connected'}")
         with self._lock:
-            self._be_free(device)
+            self._be_free()
+            if self._course is not None and self._course.device != device:
+                raise _under_way(self._course)
             course = self._course
             if step == STEPS[0]:
                 if course is not None:
@@ -227,8 +229,8 @@ class Workshop:
                 self._course.close()
                 self._course = None
 
-    def _be_free(self, device: str | None) -> None:
-        """Raises where a probe runs, or another scale than this one is being commissioned."""
+    def _be_free(self, devices: Collection[str] = ()) -> None:
+        """Raises where a probe runs, or one of these devices is being commissioned."""
         if self._closed:
             raise NotProved("busy", "the agent is stopping")
         if self._job is not None and self._job.state == "running":
@@ -237,8 +239,8 @@ class Workshop:
         if course is not None and clock.monotonic() - course.touched > _FORGOTTEN_AFTER:
             course.close()
             self._course = course = None
-        if course is not None and course.device != device:
-            raise NotProved("busy", f"{course.device} is being commissioned", {"device": course.device})
+        if course is not None and course.device in devices:
+            raise _under_way(course)
 
     def close(self, timeout: float) -> None:
         """Stop what is under way; devices that were let go of are opened again by then."""
@@ -252,6 +254,10 @@ class Workshop:
             thread = self._thread
         if thread is not None:
             thread.join(timeout)
+
+
+def _under_way(course: _Course) -> NotProved:
+    return NotProved("busy", f"{course.device} is being commissioned", {"device": course.device})
 
 
 class _Course:

@@ -92,6 +92,16 @@ def probe(page: Page) -> None:
     page.locator("form.inline button").click()
 
 
+def broken_off(page: Page) -> None:
+    """A sheet that was closed in the middle of a commissioning keeps nobody from beginning with another scale."""
+    commission(page)
+    with page.expect_response("**/commission"):
+        page.keyboard.press("Escape")
+    page.locator(COMMISSION.replace("scale-1", "scale-2")).click()
+    page.locator(".sheet form .field input").last.fill("0.000 kg")
+    page.locator(".sheet form .strong").click()
+
+
 def commission(page: Page) -> None:
     """The display says something else than was read."""
     part(2, COMMISSION)(page)
@@ -131,6 +141,7 @@ SCREENS = {
         Screen("office-config", hash="maintain", page=part(4), shown="pre.out"),
         Screen("office-probe", hash="maintain", page=probe, shown=".probed table"),
         Screen("office-commission", hash="maintain", page=part(2, COMMISSION), shown=".sheet form"),
+        Screen("office-commission-next", hash="maintain", page=broken_off, shown=".steps-done [data-result]"),
         Screen("office-commission-wrong", hash="maintain", page=commission, shown="[data-result=bad]"),
     ),
 }

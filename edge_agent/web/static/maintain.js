@@ -91,7 +91,7 @@ function devices(all) {
     return h("li", { key: id, "data-state": device.state }, h("b", id), h("span", `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", [device.state !== "connected" && device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
       may("maintain") ? h("div.row.end", key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), "button.small"),
         key(say("restart"), () => then(ask(to`/api/devices/${id}/restart`, {}), say("restart")), "button.small"),
-        device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty" }), "button.small") : null) : null);
+        device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty", left: () => ask(to`/api/devices/${id}/commission`, { step: "stop" }) }), "button.small") : null) : null);
   })),
   watching ? h("section.card", h("h2", `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
   may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); probe(false); } },
