@@ -1,8 +1,8 @@
 """Setting devices up while the agent runs: what speaks on a port, and whether a scale is read right.
 
-Both take a person's attention and a port, so there is one of them at a time: a probe, or the commissioning of one
-scale. A probe runs in a thread of its own, for two minutes at most, and can be stopped. A device that has the port open
-is let go of only when asked for, and opened again whatever became of the probe.
+One probe at a time, in a thread of its own, for two minutes at most; it can be stopped, and scales are commissioned
+before or after it. A device that has the port open is let go of only when asked for, not while it is being
+commissioned, and opened again whatever became of the probe.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _Job:
 
 
 class Workshop:
-    """Probes ports and commissions scales, one at a time. `keep` writes into the ledger; `close` ends everything."""
+    """Probes ports and commissions scales, one step at a time. `keep` writes into the ledger; `close` ends everything."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Workshop:
         self._at_a_step = threading.Lock()
         self._job: _Job | None = None
         self._thread: threading.Thread | None = None
-        self._course: _Course | None = None
+        self._courses: dict[str, _Course] = {}
         self._closed = False
         self._log = structlog.get_logger()
 
@@ -174,7 +174,7 @@ class Workshop:
         self, device: str, step: str, *, shown: str | None, mass: str | None, skip: bool, operator: str | None
     ) -> Mapping[str, Any]:
         """Take one step; see `edge_agent.facade.WorkshopWindow`."""
-        if not self._at_a_step.acquire(blocking=False):
+        if not self._at_a_step.acquire(timeout=STEADY_WITHIN + 1):
             raise NotProved("busy", "another step is being taken at this moment")
         try:
             if step == "stop":
@@ -199,13 +199,11 @@ class Workshop:
             raise NotProved("not-connected", f"{device}: {state.get('reason') or 'not connected'}")
         with self._lock:
             self._be_free()
-            if self._course is not None and self._course.device != device:
-                raise _under_way(self._course)
-            course = self._course
+            course = self._courses.get(device)
             if step == STEPS[0]:
                 if course is not None:
                     course.close()
-                course = self._course = _Course(self._board, device, section.unit)
+                course = self._courses[device] = _Course(self._board, device, section.unit)
             elif course is None or course.next != step:
                 due = STEPS[0] if course is None else course.next
                 raise NotProved("out-of-order", f"{step} is not due; {due} is", {"next": due})
@@ -225,9 +223,9 @@ class Workshop:
 
     def _give_up(self, device: str) -> None:
         with self._lock:
-            if self._course is not None and self._course.device == device:
-                self._course.close()
-                self._course = None
+            course = self._courses.pop(device, None)
+            if course is not None:
+                course.close()
 
     def _be_free(self, devices: Collection[str] = ()) -> None:
         """Raises where a probe runs, or one of these devices is being commissioned."""
@@ -235,12 +233,11 @@ class Workshop:
             raise NotProved("busy", "the agent is stopping")
         if self._job is not None and self._job.state == "running":
             raise NotProved("busy", f"{self._job.port} is being probed", {"job": self._job.id})
-        course = self._course
-        if course is not None and clock.monotonic() - course.touched > _FORGOTTEN_AFTER:
-            course.close()
-            self._course = course = None
-        if course is not None and course.device in devices:
-            raise _under_way(course)
+        now = clock.monotonic()
+        for course in [each for each in self._courses.values() if now - each.touched > _FORGOTTEN_AFTER]:
+            self._courses.pop(course.device).close()
+        for course in [each for each in self._courses.values() if each.device in devices]:
+            raise NotProved("busy", f"{course.device} is being commissioned", {"device": course.device})
 
     def close(self, timeout: float) -> None:
         """Stop what is under way; devices that were let go of are opened again by then."""
@@ -248,16 +245,12 @@ class Workshop:
             self._closed = True
             if self._job is not None:
                 self._job.stop.set()
-            if self._course is not None:
-                self._course.close()
-                self._course = None
+            for course in self._courses.values():
+                course.close()
+            self._courses.clear()
             thread = self._thread
         if thread is not None:
             thread.join(timeout)
-
-
-def _under_way(course: _Course) -> NotProved:
-    return NotProved("busy", f"{course.device} is being commissioned", {"device": course.device})
 
 
 class _Course:

@@ -146,7 +146,7 @@ addSheet("commission", (sheet) => {
     put({ busy: true });
     ask(to`/api/devices/${device}/commission`, { step: due, ...(due === "mass" ? { mass } : {}), ...more }).then((answer) => {
       tell(answer, answer.outcome === "passed" ? say("passed") : "");
-      if (s.sheet && s.sheet.kind === "commission") put({ busy: false, ...(answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}) });
+      if (s.sheet && s.sheet.device === device) put({ busy: false, ...(answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}) });
     });
   };
   return [`${say("commission")} ${device}`, [
@@ -177,7 +177,7 @@ function people(all) {
     h("form.card", { onsubmit: send }, h("h2", say("invite")), h("div.two", entry(say("person"), invite.person, set("person")), entry(say("name"), invite.name, set("name"))),
       field(say("role"), select(invite.role, ["operator", "supervisor", "maintainer"].map((role) => [role, say(`roles.${role}`)]), set("role"))),
       h("button.strong", { type: "submit", disabled: !invite.person }, say("invite"))),
-    data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: `/api/pairing.svg?${data.invited.code}`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
+    data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: to`/api/pairing/${data.invited.code}.svg`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
 }
 
 const SHOW = { quarantine, devices, log, config, people };
