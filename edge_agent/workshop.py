@@ -79,7 +79,7 @@ class _Job:
 
 
 class Workshop:
-    """Probes ports and commissions scales, one step at a time. `keep` writes into the ledger; `close` ends everything."""
+    """Probes ports and commissions scales. `keep` writes into the ledger; `close` ends everything."""
 
     def __init__(
         self,
