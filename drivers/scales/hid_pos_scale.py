@@ -16,6 +16,8 @@ Without a descriptor, in bare reports, they are taken to stand where all scales 
     unit        1 mg, 2 g, 3 kg, 4 ct, 6 grain, 8 t, 11 oz, 12 lb; 5 tael, 7 dwt, 9 short ton, 10 troy ounce refused
     exponent    of ten, signed
 
+Where the descriptor has  80  zero scale  in an output or feature report, that one bit zeroes the scale, when asked for.
+
 The magnitude has no sign: below zero is told by the status. Numbers not listed are reserved and refused, as is an
 exponent outside -5 to 2, and a load on a scale that stands at zero.
 """
@@ -31,7 +33,7 @@ from drivers.framing import NOISE_LIMIT, Cut, Frame
 from drivers.hid_report import Descriptor, Report, usage
 from drivers.hid_stream import HidStream, described, is_preamble
 from drivers.scale_codec import FrameCodec, Refused, displayed
-from edge_agent.driver import DriverSpec
+from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Send
 from edge_agent.model import DeviceEvent, Reading, Stability, Status
 
 _PAGE: Final = 0x8D
@@ -39,6 +41,7 @@ _WEIGHT: Final = usage(_PAGE, 0x40)
 _SCALING: Final = usage(_PAGE, 0x41)
 _UNIT_CLASS: Final = usage(_PAGE, 0x50)
 _STATUS_CLASS: Final = usage(_PAGE, 0x70)
+_ZERO: Final = usage(_PAGE, 0x80)
 _CLASS: Final = range(1, 16)
 """How far a class's members lie behind it."""
 
@@ -109,6 +112,28 @@ class _ScaleReports:
         if not scale:
             return Status(status="error", detail="the device's report descriptor has no weight", raw=frame.raw)
         return Status(status="other", detail="report descriptor", raw=frame.raw)
+
+    def zeroing(self) -> bytes:
+        """The report that zeroes the scale; raises ValueError where it has none that is known."""
+        if self._descriptor is None:
+            raise ValueError("the scale gave no report descriptor that says how it is zeroed; use its own key")
+        for report in (*self._descriptor.outputs.values(), *self._descriptor.features.values()):
+            told = report.switching_on(_ZERO)
+            if told is not None:
+                return told
+        raise ValueError("the scale's report descriptor has no way to zero it; use its own key")
+
+
+class HidScaleCodec(FrameCodec):
+    """Reports to readings, and zero where the scale has it; see `edge_agent.driver.Codec`."""
+
+    def __init__(self) -> None:
+        self._reports = _ScaleReports()
+        super().__init__(HidStream(_Reports()), self._reports.read)
+
+    def command(self, name: str, now: float) -> list[CodecOutput]:
+        """See `Codec.command`."""
+        return [Send(data=self._reports.zeroing())] if name == "zero" else super().command(name, now)
 
 
 def _bare(report: bytes) -> _Said:
@@ -195,8 +220,8 @@ def _event(said: _Said, raw: bytes) -> DeviceEvent:
     return Reading(weight=weight, unit=unit, stability="unknown" if state is None else _STABILITY[state], raw=raw)
 
 
-def _make(options: Mapping[str, Any]) -> FrameCodec:
-    return FrameCodec(HidStream(_Reports()), _ScaleReports().read)
+def _make(options: Mapping[str, Any]) -> HidScaleCodec:
+    return HidScaleCodec()
 
 
 SPEC = DriverSpec(
@@ -209,5 +234,6 @@ SPEC = DriverSpec(
     maturity="captured",
     interfaces=("usb", "tcp", "memory"),
     tells=("unit", "stability", "overload"),
+    dialogue=Dialogue(commands=("zero",)),
     stale_after=5.0,
 )
