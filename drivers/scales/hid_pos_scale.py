@@ -16,10 +16,11 @@ Without a descriptor, in bare reports, they are taken to stand where all scales 
     unit        1 mg, 2 g, 3 kg, 4 ct, 6 grain, 8 t, 11 oz, 12 lb; 5 tael, 7 dwt, 9 short ton, 10 troy ounce refused
     exponent    of ten, signed
 
-Where the descriptor has  80  zero scale  in an output or feature report, that one bit zeroes the scale, when asked for.
-
 The magnitude has no sign: below zero is told by the status. Numbers not listed are reserved and refused, as is an
 exponent outside -5 to 2, and a load on a scale that stands at zero.
+
+Zero, when asked for, is the bit of an output or feature report that the descriptor calls  80  zero scale; where it has
+none, nothing is sent. Without a descriptor it is report 2 with bit 1 set (Stamps.com 510); other scales refuse that.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ _UNITS: Final[Mapping[int, str | None]] = MappingProxyType(
 )
 _EXPONENTS: Final = range(-5, 3)
 _STABILITY: Final[Mapping[int, Stability]] = MappingProxyType({2: "stable", 3: "moving", 4: "stable", 5: "stable"})
+_USUAL_ZERO: Final = b"\x02\x02"
 _TROUBLE: Final = MappingProxyType({1: "fault", 7: "needs calibration", 8: "needs to be zeroed"})
 
 
@@ -114,9 +116,9 @@ class _ScaleReports:
         return Status(status="other", detail="report descriptor", raw=frame.raw)
 
     def zeroing(self) -> bytes:
-        """The report that zeroes the scale; raises ValueError where it has none that is known."""
+        """The report that zeroes the scale; raises ValueError where its descriptor has none."""
         if self._descriptor is None:
-            raise ValueError("the scale gave no report descriptor that says how it is zeroed; use its own key")
+            return _USUAL_ZERO
         for report in (*self._descriptor.outputs.values(), *self._descriptor.features.values()):
             told = report.switching_on(_ZERO)
             if told is not None:

@@ -6,13 +6,11 @@ import importlib
 import random
 from typing import Any
 
-import hid_descriptors
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers import bundle
-from drivers.hid_stream import preamble
 from edge_agent.driver import API_VERSION, Codec, DriverSpec, PortUrl, Send
 from edge_agent.model import DeviceEvent, Rejected
 
@@ -96,8 +94,6 @@ def test_a_flood_is_neither_kept_nor_believed(spec: DriverSpec, flood: bytes) ->
 
 def test_commands_are_those_announced(spec: DriverSpec) -> None:
     codec = spec.make({})
-    if spec.id == "hid-pos-scale":  # only its report descriptor says how
-        codec.feed(preamble(hid_descriptors.scale_descriptor(control=0x90)), 0.0)
     for name in spec.dialogue.commands:
         assert all(isinstance(output, Send) and output.data for output in codec.command(name, 0.0))
     with pytest.raises(ValueError, match="no command"):
