@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker
+from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker, memory_status
 from drivers.tag_codec import Refused, epc, shared_out, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
@@ -36,7 +36,7 @@ def _read(frame: Frame) -> list[DeviceEvent]:
             return status(raw, "error", f"status {state:02X}")
         return [epc(data, raw=raw)]
     if command not in INVENTORY:
-        return status(raw, "ack" if state == 0 else "other")
+        return memory_status(raw)
     if (trouble := TROUBLES.get(state)) is not None:
         return status(raw, "error", trouble)
     if state > MEMORY_FULL or data in (b"", b"\x00"):

@@ -1,6 +1,7 @@
 """A device behind a TCP port: scales with a network card, serial device servers in raw mode.
 
     tcp:192.168.1.50:4001?connect_timeout=5&keepalive=10&user_timeout=15
+    tcp:192.168.1.60:5085?tls=/etc/trace-edge-agent/reader.pem              over TLS, see `drivers.transports.tls`
 
 A peer that vanishes without a word (power cut, pulled cable) is noticed by keepalive probes, and by
 TCP_USER_TIMEOUT while something written is unacknowledged (tcp(7)).
@@ -11,22 +12,34 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Final
 
 from drivers.port_settings import host_and_port, number, refuse_unknown
-from edge_agent.driver import READ_LIMIT, Disconnected, PermissionDenied, PortUrl, TransportSpec
+from drivers.transports import tls
+from edge_agent.driver import READ_LIMIT, Disconnected, PermissionDenied, PortUrl, TransportError, TransportSpec
 
-_KEYS: Final = ("connect_timeout", "keepalive", "user_timeout")
+_KEYS: Final = ("connect_timeout", "keepalive", "user_timeout", *tls.KEYS)
 _PROBES: Final = 3
 
 
 class TcpTransport:
     """One TCP connection; see `edge_agent.driver.Transport`. All times are in seconds."""
 
-    def __init__(self, host: str, port: int, *, connect_timeout: float, keepalive: float, user_timeout: float) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        connect_timeout: float,
+        keepalive: float,
+        user_timeout: float,
+        secured: tls.Tls | None = None,
+    ) -> None:
         self._address = (host, port)
+        self._secured = secured
         self._connect_timeout = connect_timeout
         self._keepalive = keepalive
         self._user_timeout = user_timeout
@@ -42,6 +55,12 @@ class TcpTransport:
             raise PermissionDenied(f"{where}: the system forbids this connection (firewall?)") from error
         except OSError as error:
             raise Disconnected(f"{where}: cannot connect: {error}") from error
+        if self._secured is not None:
+            try:
+                connection = self._secured.secure(connection, self._address[0], where)
+            except TransportError:
+                connection.close()
+                raise
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -55,10 +74,10 @@ class TcpTransport:
         """See `Transport.read`."""
         connection = self._connected()
         try:
-            if not _wait(connection, select.POLLIN, timeout):
+            if not _decrypted(connection) and not _wait(connection, select.POLLIN, timeout):
                 return b""
             data = connection.recv(READ_LIMIT)
-        except BlockingIOError:
+        except (BlockingIOError, *tls.WANTS_MORE):
             return b""
         except (OSError, ValueError) as error:
             raise Disconnected(f"the connection broke: {error}") from error
@@ -70,13 +89,16 @@ class TcpTransport:
         """See `Transport.write`."""
         connection = self._connected()
         until = time.monotonic() + timeout
-        rest = memoryview(data)
+        rest, event = memoryview(data), select.POLLOUT
         while rest:
             try:
-                if not _wait(connection, select.POLLOUT, until - time.monotonic()):
+                if not _wait(connection, event, until - time.monotonic()):
                     raise Disconnected(f"the far end took nothing for {timeout:g} s")
+                event = select.POLLOUT
                 rest = rest[connection.send(rest) :]
-            except BlockingIOError:
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 continue
             except (OSError, ValueError) as error:
                 raise Disconnected(f"the connection broke: {error}") from error
@@ -92,6 +114,11 @@ class TcpTransport:
         if self._socket is None:
             raise Disconnected("the connection is not open")
         return self._socket
+
+
+def _decrypted(connection: socket.socket) -> bool:
+    """Whether bytes wait that were received already; the system's poll does not know of them."""
+    return isinstance(connection, ssl.SSLSocket) and connection.pending() > 0
 
 
 def _wait(connection: socket.socket, event: int, timeout: float) -> bool:
@@ -110,11 +137,15 @@ def _make(url: PortUrl, line: Mapping[str, str]) -> TcpTransport:
         connect_timeout=number(settings, "connect_timeout", 5, 0.1, 60),
         keepalive=number(settings, "keepalive", 10, 1, 3600),
         user_timeout=number(settings, "user_timeout", 15, 1, 3600),
+        secured=tls.Tls.of(settings),
     )
 
 
 def _check(url: PortUrl, line: Mapping[str, str]) -> None:
     _make(url, line)
+    secured = tls.Tls.of(url.settings())
+    if secured is not None:
+        secured.context()  # the files are there
 
 
 SPEC = TransportSpec(scheme="tcp", title="TCP connection, tcp:HOST:PORT", check=_check, make=_make)

@@ -52,7 +52,7 @@ class Till:
         if self.ticket is None:
             return {"lines": [], "ticket_fen": None, "held": held}
         lines = self._unpaid(self.ticket)
-        shown = ("goods_code", "goods_name", "net_mg", "qty", "amount_fen")
+        shown = ("goods_code", "goods_name", "mode", "net_mg", "qty", "amount_fen")
         return {
             "lines": [{"id": line.id, **{name: line.data[name] for name in shown}} for line in lines],
             "ticket_fen": sum(line.left_fen or 0 for line in lines),

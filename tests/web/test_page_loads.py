@@ -99,7 +99,7 @@ def test_all_screens_in_both_languages_are_less_than_100_kb_on_the_wire(
     stall: Stall, new_page: NewPage, record_property: Any
 ) -> None:
     page, loads = opened(new_page, f"{stall.url}/", size=(1024, 600))
-    for screen in ("status", "trace", "board", "maintain", "customer"):
+    for screen in ("status", "trace", "board", "maintain", "customer", "stocktake"):
         page.goto(f"{stall.url}/#{screen}", wait_until="commit")
         inside = {"status": ".cards", "board": ".board", "customer": ".customer"}.get(screen, f".{screen}")
         expect(page.locator(inside)).to_be_visible()

@@ -105,7 +105,7 @@ function go(name, station) {
 
 function fromHash() {
   const name = location.hash.slice(1);
-  const known = TABS.includes(name) || name === "customer";
+  const known = TABS.includes(name) || /^(customer|stocktake)$/.test(name);
   change({ screen: known ? name : "work", sheet: null, toast: null });
   const shown = screen();
   if (shown && shown.enter) shown.enter();

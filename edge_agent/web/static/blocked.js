@@ -11,7 +11,7 @@ function wanted() {
   const stops = s.stops || [];
   const tried = s.blocked;
   if (tried) {
-    const met = stops.find((each) => (each.batch ? each.batch === tried.batch : each.goods_code === tried.goods_code)) || stops.find((each) => each.goods_code === tried.goods_code);
+    const met = stops.find((each) => each.id === tried.stop || (each.batch ? each.batch === tried.batch : each.goods_code === tried.goods_code)) || stops.find((each) => each.goods_code === tried.goods_code);
     return { tried: true, ...tried, ...met };
   }
   return stops.find((each) => !each.confirmed && !(s.put_off || []).includes(each.id)) || null;

@@ -114,7 +114,7 @@ function set(node, name, value) {
 
 // Control characters are data in some codes (GS in GS1) and direction marks can turn a line round: both are shown as
 // signs, never sent to the screen.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const visible = (value) => value.replace(HIDDEN, (c) => (c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd"));
 
 // A button that does `onclick`; `more` is its kind ("button.strong"), or its other properties with `kind` among them.

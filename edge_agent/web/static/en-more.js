@@ -64,11 +64,11 @@ export const words = {
     return: ["Bad quality", "Customer returned", "Short weight"],
   },
   go: { stock: "back on sale", disposal: "destroyed", supplier: "to the supplier" },
+  stocktake: { book: "books", real: "counted", done: "batches counted", all: "all counted", find: "scan a batch or goods code, or type a batch number", missed: "this stall has no such batch:", none: "no open batches in the books" },
   flag: {
-    no_upstream: "no batch", over_balance: "more than came in", clock_unsynced: "clock not set",
-    basis_unknown: "gross or net unknown", loaded_at_start: "loaded at start", below_min: "below Min", price_suspect: "suspect price",
-    amount_mismatch: "amount differs from the scale's", uncommissioned: "device not commissioned", scale_unverified: "scale not verified",
-    added: "added",
+    above_max: "above Max", added: "added", amount_mismatch: "amount differs from the scale's", basis_unknown: "gross or net unknown", below_min: "below Min", clock_unsynced: "clock not set", code_invalid: "code is wrong",
+    loaded_at_start: "loaded at start", manual: "entered by hand", no_upstream: "no batch", off_step: "not a multiple of the interval", over_balance: "more than came in", price_suspect: "suspect price", private_masked: "personal data masked",
+    scale_unverified: "scale not verified", text_replaced: "undecodable signs", uncommissioned: "device not commissioned", unstable: "not stable when recorded", wedge_suspect: "separator perhaps lost in the scan",
   },
   refusal: {
     "unknown-type": "Wrong file type (JPEG, PNG, WebP, PDF)", "no-room": "No room for attachments", "port-in-use": "The port is in use",

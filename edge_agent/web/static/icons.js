@@ -21,6 +21,7 @@ const PATHS = {
   stop: "M8 2.5h8L21.5 8v8L16 21.5H8L2.5 16V8zM7 12h10",
   screen: "M3 5h18v11H3zM8 20h8",
   camera: "M3 8h4l2-3h6l2 3h4v12H3zM12 10a3.5 3.5 0 1 0 .01 0",
+  list: "M9 6h12M9 12h12M9 18h12M3 6l1 1 2-2M3 12l1 1 2-2M3 18l1 1 2-2",
   leaf: "M4 20C4 9 10 4 20 4c0 10-5 16-14 14M4 20l8-9",
 };
 

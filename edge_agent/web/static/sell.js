@@ -1,6 +1,6 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
 import { h, key } from "./dom.js";
-import { s, change, say, yuan, kilos, price, when, view, until, toast } from "./state.js";
+import { s, change, say, yuan, price, when, view, until, toast } from "./state.js";
 import { ask, order, act, tell, to, why } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
@@ -95,7 +95,7 @@ async function confirm(batch) {
     toast("good", `${say("sold")} ${said}`, fen === null || fen === undefined ? "" : `${yuan(fen)} ${say("yuan")}`);
   } else {
     sound.bad();
-    if (answer.refused === "stopped") change({ blocked: { goods_code: d.goods_code, goods_name: d.goods_name, batch: batch || (d.batches[0] || {}).batch } });
+    if (answer.refused === "stopped") change({ blocked: { goods_code: d.goods_code, goods_name: d.goods_name, batch: batch || (d.batches[0] || {}).batch, stop: (goodsOf(d.goods_code) || {}).stop } });
     else toast("bad", why(answer));
   }
 }
@@ -133,6 +133,7 @@ function keysOfScale(d) {
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
     takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
+  h("a.button", { href: "#stocktake", title: say("mode.stocktake"), "aria-label": say("mode.stocktake") }, icon("list")),
   h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
 }
 
@@ -210,7 +211,7 @@ function ticket(d) {
       d.held && d.held.length ? small(`${say("held")} ${d.held.length}`, () => open("held")) : null);
   }
   return h("div.ticket",
-    h("ul", lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", each.goods_name || each.goods_code), h("span", each.qty ? `${each.qty} ${say("pieces")}` : kilos(each.net_mg)), h("b", yuan(each.amount_fen))))),
+    h("ul", lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", each.goods_name || each.goods_code), h("span", amountOf(each)), h("b", yuan(each.amount_fen))))),
     h("p.sum", `${say("total")} ${lines.length} ${say("lines")}`, h("b", yuan(d.ticket_fen))),
     h("div.row", small(say("hold"), () => act("ticket", { hold: true }, say("hold"))),
       key(say("pay"), () => open("pay", { ticket: d.ticket, fen: d.ticket_fen }), { kind: "button.strong", disabled: !lines.length })));
@@ -267,8 +268,7 @@ function catalogue(d) {
     letters ? letterKeys() : null,
     categories().length > 2 && !query ? h("div.categories", { role: "group", "aria-label": say("goods") }, categories().map((name, at) =>
       key(name || say("all"), () => { category = name; change({}); }, { key: name, title: `F${at + 1}`, "aria-pressed": String(category === name) }))) : null,
-    h("div.tiles", shown.map((goods) => tile(goods, d))),
-    shown.length ? null : h("p.note", say(s.goods.length ? "no-match" : "no-catalogue")));
+    shown.length ? h("div.tiles", { key: "tiles" }, shown.map((goods) => tile(goods, d))) : h("p.note", say(s.goods.length ? "no-match" : "no-catalogue")));
 }
 
 export const mark = (record) => h("span.mark", { "data-mark": record.mark, title: say(`mark.${record.mark}`), role: "img", "aria-label": say(`mark.${record.mark}`) }, MARKS[record.mark]);
@@ -289,7 +289,7 @@ function log() {
     rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")),
     h("p.legend", say("legend")),
     h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), ` ${((f.weight_mg || 0) / 1e6).toFixed(1)} kg `, h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
-      f.sales ? h("small", ` ${say("linked")} ${Math.round((100 * f.linked) / f.sales)} %`) : null));
+      f.sales ? h("small", ` ${say("linked")} ${Math.round((100 * f.linked) / f.sales)}\u00a0%`) : null));
 }
 
 export function draw() {

@@ -11,7 +11,7 @@ export const put = (more) => change({ sheet: { ...s.sheet, ...more } });
 
 export const MARKS = { saved: "✓", sent: "↑", delivered: "✓✓", refused: "!" };
 export const typeName = (type) => say(`type.${String(type).split(".")[1]}`);
-export const nameOf = (record) => record.goods_name || record.goods_code || record.text || record.tag_id || "";
+export const nameOf = (record) => record.goods_name || (s.goods.find((each) => each.code === record.goods_code) || {}).name || record.goods_code || record.text || record.tag_id || "";
 export const leftOf = (batch) => (batch.left_mg ? `${(batch.left_mg / 1e6).toFixed(1)} kg` : `${batch.left_qty || 0} ${say("pieces")}`);
 
 export function amountOf(record) {

@@ -193,7 +193,7 @@ export function draw() {
   const d = detail();
   const rows = s.records.filter((each) => each.station === s.station).slice(0, 12);
   return [h("div.work", { key: `work-${s.station}` },
-    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", key(say("preset-tare"), () => open("tare")), key(say("count"), () => open("count"))) : null),
+    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", key(say("preset-tare"), () => open("tare")), h("a.button", { href: "#stocktake" }, say("count"))) : null),
     h("div.steps", { key: "steps" }, (MODES[now.mode] || log)(d)),
     h("section.log", { key: "log" }, h("h2", say("recent")), rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")), h("p.legend", say("legend"))))];
 }
@@ -211,25 +211,6 @@ export function onKey(event) {
 // ---- what lies over a screen
 
 const reasonOf = (sheet) => (sheet.text || "").trim();
-
-addSheet("count", (sheet) => {
-  const goods = s.goods.find((each) => each.code === sheet.code);
-  const amount = Number(sheet.amount);
-  const args = { goods_code: sheet.code, reason: reasonOf(sheet) || say("mode.stocktake") };
-  if (sheet.batch) args.batch = sheet.batch;
-  if (amount > 0) Object.assign(args, goods && goods.price_per === "each" ? { qty: Math.round(amount) } : { net_mg: Math.round(amount * 1e6) });
-  const send = async (command, more) => {
-    const answer = await act(command, { ...args, ...more }, say("sold"));
-    if (answer.ok) close();
-  };
-  return [say("count"), [
-    field(say("goods"), select(sheet.code, [NONE, ...goodsList()], (code) => put({ code }))),
-    entry(say("batch"), sheet.batch, (text) => put({ batch: text.trim() }), { placeholder: goods && goods.batches && goods.batches[0] ? goods.batches[0].batch : "" }),
-    numeric(`${say("or-typed")} (kg / ${say("pieces")})`, sheet.amount, (text) => put({ amount: text })),
-    entry(say("reason"), sheet.text, (text) => put({ text })),
-    h("div.row", key(say("record-count"), () => send("stocktake"), { kind: "button.strong", disabled: !sheet.code }),
-      key(say("record-loss"), () => send("loss", { cause: "spoiled" }), { kind: "button.danger", disabled: !sheet.code }))]];
-});
 
 addSheet("release", (sheet) => [say("release"), [entry(say("reason"), sheet.text, (text) => put({ text })),
   key(say("ok"), () => act("release", { stop_sale: sheet.stop, reason: reasonOf(sheet) }, say("release")).then((answer) => answer.ok && close()), { kind: "button.strong.wide", disabled: !reasonOf(sheet) })]]);

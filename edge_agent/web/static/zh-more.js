@@ -53,9 +53,11 @@ export const words = {
   slip: { receipt: "打小票", label: "打标签", certificate: "打合格证" },
   reasons: { void: ["输错商品", "顾客不要了", "重复记录", "称错"], amend: ["输错商品", "批次选错", "单价错误"], return: ["质量问题", "顾客退货", "短斤少两"] },
   go: { stock: "可再售", disposal: "销毁", supplier: "退供货方" },
+  stocktake: { book: "账面", real: "实盘", done: "已盘批次", all: "全部盘完", find: "扫批次码、商品码，或输入批次号", missed: "这个摊位没有这批货：", none: "账上没有在售的批次" },
   flag: {
-    no_upstream: "无进货批次", over_balance: "超过进货量", clock_unsynced: "时间待校准", basis_unknown: "未知毛净重", loaded_at_start: "开机时秤上有物",
-    below_min: "低于最小秤量", price_suspect: "单价可疑", amount_mismatch: "秤与本机金额不符", uncommissioned: "设备未投用检查", scale_unverified: "秤未检定", added: "加称",
+    above_max: "超过最大秤量", added: "加称", amount_mismatch: "秤与本机金额不符", basis_unknown: "未知毛净重", below_min: "低于最小秤量", clock_unsynced: "时间待校准", code_invalid: "条码有误",
+    loaded_at_start: "开机时秤上有物", manual: "人工录入", no_upstream: "无进货批次", off_step: "不是分度值的整数倍", over_balance: "超过进货量", price_suspect: "单价可疑", private_masked: "个人信息已遮盖",
+    scale_unverified: "秤未检定", text_replaced: "有字符无法解码", uncommissioned: "设备未投用检查", unstable: "取数时不稳定", wedge_suspect: "扫码可能丢了分隔符",
   },
   refusal: {
     "unknown-type": "文件类型不对（JPEG、PNG、WebP、PDF）", "no-room": "附件空间已满", "port-in-use": "端口正被使用", "bad-port": "端口写法不对", "port-closed": "端口打不开",
