@@ -51,8 +51,6 @@ _EVENTS: Final = 64
 """Events of one read: the ring of the kernel holds about as many."""
 
 _EVIOCGRAB: Final = 0x40044590
-_EVIOCSCLOCKID: Final = 0x400445A0
-_MONOTONIC: Final = struct.pack("=i", 1)
 _TEXT: Final = 256
 _EVIOCGNAME: Final = 2 << 30 | _TEXT << 16 | ord("E") << 8 | 0x06
 _EVIOCGPHYS: Final = 2 << 30 | _TEXT << 16 | ord("E") << 8 | 0x07
@@ -162,8 +160,6 @@ class EvdevTransport:
             fcntl.ioctl(fd, _EVIOCGRAB, 1)
         except OSError as error:
             raise self._meaning(one, error) from error
-        with contextlib.suppress(OSError):  # a step of the wall clock in the middle of a scan would look like a pause
-            fcntl.ioctl(fd, _EVIOCSCLOCKID, _MONOTONIC)
         if _another(fd, one):
             raise Disconnected(f"{one.node} has become another device while it was opened")
 
