@@ -29,6 +29,7 @@ export const s = {
 
 let draw = () => {};
 let waiting = false;
+let awaited = [];
 
 export function onChange(render) {
   draw = render;
@@ -37,6 +38,7 @@ export function onChange(render) {
 // Note what is new; the screen is drawn once, with the next frame.
 export function change(news) {
   Object.assign(s, news);
+  awaited = awaited.filter((met) => !met());
   if (waiting) return;
   waiting = true;
   const go = () => {
@@ -46,6 +48,14 @@ export function change(news) {
   if (document.hidden) setTimeout(go, 0);
   else requestAnimationFrame(go);
 }
+
+// Resolves when something has become true of the state, or after `ms`.
+export const until = (holds, ms) => new Promise((done) => {
+  const met = () => holds() && (done(), true);
+  if (met()) return;
+  awaited.push(met);
+  setTimeout(done, ms);
+});
 
 export function store(name, value) {
   try {
