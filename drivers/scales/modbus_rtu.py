@@ -198,9 +198,9 @@ class ModbusCodec:
     """Asks for the registers of one instrument and reads its weight from them; see `edge_agent.driver.Codec`.
 
     One reading may need several replies; its `raw` holds all of them. Replies that no reading follows from (because
-    the next one failed) are rejected as incomplete. A reply does not say which registers it holds: where two of them are
-    of one size, one that comes late would pass for the other, so after a question without an answer nothing is asked,
-    and nothing believed, for as long again as an answer may take.
+    the next one failed) are rejected as incomplete. A reply does not say which registers it holds: where two of them
+    are of one size, one that comes late would pass for the other, so after a question without an answer nothing is
+    asked, and nothing believed, for twice as long as an answer may take.
     """
 
     def __init__(self, table: Map, address: int, *, every: float | None, reply_within: float) -> None:
