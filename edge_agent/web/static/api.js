@@ -35,9 +35,18 @@ export async function ask(path, body, again) {
 // A path with what is put into it escaped.
 export const to = (parts, ...names) => parts.reduce((path, part, at) => path + encodeURIComponent(names[at - 1]) + part);
 
-// Have a station do something. What it keeps is on disk when this returns.
+const TOO_LONG = 10000; // ms
+const lastOf = {}; // by station: what became of the order before
+
+// Have a station do something. What it keeps is on disk when this returns. Orders of one page reach a station in the
+// order in which they were given: two requests may overtake each other, and a price would be that of the goods before.
 export function order(name, args, station) {
-  return ask(to`/api/stations/${station || s.station}/${name}`, { arguments: args || {} });
+  const at = station || s.station;
+  const before = lastOf[at] || Promise.resolve();
+  const lost = new Promise((done) => setTimeout(done, TOO_LONG, { ok: false, refused: "lost-page" }));
+  const answer = before.then(() => Promise.race([ask(to`/api/stations/${at}/${name}`, { arguments: args || {} }), lost]));
+  lastOf[at] = answer;
+  return answer;
 }
 
 // Why something was not done, in words.

@@ -1,6 +1,6 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
 import { h, key } from "./dom.js";
-import { s, change, say, yuan, price, when, view, toast } from "./state.js";
+import { s, change, say, yuan, price, when, view, until, toast } from "./state.js";
 import { ask, order, act, tell, to, why } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
@@ -10,19 +10,31 @@ import * as sound from "./sound.js";
 
 const SHOWN = ["sale", "return", "void", "amend", "settlement", "loss", "recall_hit", "stocktake"];
 const HUES = 10;
+const SOON = 2000; // ms in which what a station was told is to be seen
 let query = "";
 let category = "";
 let letters = false;
 let wanted = null; // goods that were tapped and that the station has not shown yet
-let rounding = null; // fen that the operator takes instead of the amount
+let rounding = null; // {of, to}: fen that the operator takes instead of an amount, as long as it is that amount
 let qty = "1";
 let busy = false;
 let flash = 0;
 let askPieces = false;
 
-const detail = () => (view() || {}).detail || {};
-const goodsOf = (code) => s.goods.find((each) => each.code === code);
+const told = () => (view() || {}).detail || {};
 const byPiece = (d) => d.price_per === "each";
+const isPriced = (d) => d.price_fen || d.price_fen === 0;
+const due = (d) => (byPiece(d) && isPriced(d) ? d.price_fen * Number(qty || 0) : d.amount_fen);
+const rounded = (d) => (rounding && rounding.of === due(d) ? rounding.to : null);
+
+// What is being sold. Goods that were tapped a moment ago count, though the station has not shown them yet.
+function detail() {
+  const d = told();
+  if (!wanted || wanted.code === d.goods_code) return d;
+  const { code, name, price_fen, price_per, batches } = wanted;
+  return { ...d, goods_code: code, goods_name: name, price_fen, price_per: price_per || "kg", batches: batches || [], batch: null, amount_raw_fen: null, amount_fen: null };
+}
+const goodsOf = (code) => s.goods.find((each) => each.code === code);
 
 function matches(goods) {
   if (query) {
@@ -38,34 +50,38 @@ const found = () => s.goods.filter(matches);
 // ---- what a person does
 
 async function choose(goods) {
-  wanted = goods.code;
+  wanted = goods;
   rounding = null;
   qty = "1";
   query = "";
   letters = false;
   change({});
   const answer = await order("goods", { code: goods.code, name: goods.name, price_fen: goods.price_fen, price_per: goods.price_per || "kg" });
-  wanted = null;
   if (!answer.ok) tell(answer);
+  else await until(() => wanted !== goods || told().goods_code === goods.code, SOON);
+  if (wanted === goods) wanted = null;
   change({});
 }
 
 // One confirmation is one sale, however often the button is hit while it is being kept.
 async function confirm(batch) {
-  const d = detail();
   if (busy || !s.live) return;
+  busy = true;
+  change({});
+  await until(() => !wanted, 2 * SOON);
+  const d = detail();
   if (reason(d)) {
+    busy = false;
     sound.bad();
     toast("bad", say(`refusal.${reason(d)}`));
     return;
   }
-  busy = true;
-  change({});
+  const fen = rounded(d) === null ? due(d) : rounded(d);
   const said = `${d.goods_name || d.goods_code} ${byPiece(d) ? `${qty} ${say("pieces")}` : `${view().weight} ${view().unit || ""}`}`;
   const args = {};
   if (batch) args.batch = batch;
   if (byPiece(d)) args.qty = Number(qty);
-  if (rounding !== null) args.amount_fen = rounding;
+  if (rounded(d) !== null) args.amount_fen = rounded(d);
   if (batch && d.batches.length > 1) await order("batch", { batch, goods_code: d.goods_code });
   const answer = await order(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm", args);
   busy = false;
@@ -76,7 +92,7 @@ async function confirm(batch) {
     rounding = null;
     qty = "1";
     askPieces = false;
-    toast("good", `${say("sold")} ${said}`, d.amount_fen === null || d.amount_fen === undefined ? "" : `${yuan(args.amount_fen === undefined ? d.amount_fen : args.amount_fen)} ${say("yuan")}`);
+    toast("good", `${say("sold")} ${said}`, fen === null || fen === undefined ? "" : `${yuan(fen)} ${say("yuan")}`);
   } else {
     sound.bad();
     if (answer.refused === "stopped") change({ blocked: { goods_code: d.goods_code, goods_name: d.goods_name, batch: batch || (d.batches[0] || {}).batch, stop: (goodsOf(d.goods_code) || {}).stop } });
@@ -122,24 +138,23 @@ function keysOfScale(d) {
 }
 
 function line(d) {
-  if (!d.goods_code && !wanted) return idle(d);
-  const asked = wanted && wanted !== d.goods_code ? goodsOf(wanted) : null;
-  const name = asked ? asked.name : d.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code;
+  if (!d.goods_code) return idle(d);
+  const name = d.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code;
   const batches = d.batches || [];
   const chosen = batches.length === 1 ? batches[0] : batches.find((each) => each.batch === d.batch);
-  const priced = d.price_fen || d.price_fen === 0;
-  const raw = byPiece(d) && priced ? d.price_fen * Number(qty || 0) : d.amount_raw_fen;
-  const amount = byPiece(d) ? raw : d.amount_fen;
-  const pay = rounding !== null && rounding <= amount ? rounding : amount;
-  const less = roundOff(amount || 0);
+  const amount = due(d);
+  const raw = byPiece(d) ? amount : d.amount_raw_fen;
+  const taken = rounded(d);
+  const pay = taken === null ? amount : taken;
+  const less = roundOff(amount || 0, taken);
   const turn = (by) => { qty = String(Math.max(1, Math.min(9999, Number(qty) + by))); change({}); };
   return h("section.line", { key: "line", "aria-label": say("goods") },
     h("div.line-top", h("h2.name", name), key("✕", () => act("clear", {}, ""), { kind: "button.close", "aria-label": say("clear") })),
     h("div.money",
-      key(priced ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { kind: "button.price", title: say("set-price") }),
+      key(isPriced(d) ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { kind: "button.price", title: say("set-price") }),
       key([h("b", yuan(pay)), h("small", ` ${say("yuan")}`),
-        h("span.below", raw && pay !== raw ? [say("before"), " ", h("s", yuan(raw))] : null, rounding === null && less !== null ? h("span.round-off", say("round-off")) : null)],
-      () => { rounding = less; change({}); }, { kind: "button.amount", disabled: rounding === null && less === null, "aria-pressed": String(rounding !== null) })),
+        h("span.below", raw && pay !== raw ? [say("before"), " ", h("s", yuan(raw))] : null, taken === null && less !== null ? h("span.round-off", say("round-off")) : null)],
+      () => { rounding = less === null ? null : { of: amount, to: less }; change({}); }, { kind: "button.amount", disabled: taken === null && less === null, "aria-pressed": String(taken !== null) })),
     byPiece(d) ? h("div.pieces", { role: "group", "aria-label": say("qty") }, key("−", () => turn(-1), { "aria-label": "−1" }),
       key([qty || "0", h("small", ` ${say("pieces")}`)], () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); }, "button.count"),
       key("+", () => turn(1), { "aria-label": "+1" })) : null,
@@ -154,9 +169,9 @@ function line(d) {
 }
 
 // 抹零: to the jiao, then to the yuan, then not at all.
-function roundOff(amount) {
+function roundOff(amount, taken) {
   const steps = [amount - (amount % 10), amount - (amount % 100)].filter((each, at, all) => each < amount && each > 0 && all.indexOf(each) === at);
-  const next = steps[steps.indexOf(rounding) + 1];
+  const next = steps[steps.indexOf(taken) + 1];
   return next === undefined ? null : next;
 }
 
@@ -221,7 +236,7 @@ function tile(goods, d) {
   return key([goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy" }) : null,
     h("span.tile-name", goods.name), h("span.tile-price", price(goods.price_fen, goods.price_per)),
     h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))],
-  () => choose(goods), { kind: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String((wanted || d.goods_code) === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
+  () => choose(goods), { kind: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String(d.goods_code === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
 }
 
 const batchOf = (goods) => (goods.batches && goods.batches.length ? goods.batches[0].batch : "");
@@ -280,7 +295,7 @@ function log() {
 export function draw() {
   const now = view();
   const d = detail();
-  return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code || wanted ? "yes" : null },
+  return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code ? "yes" : null },
     scale(now), keysOfScale(d), line(d), catalogue(d), log())];
 }
 

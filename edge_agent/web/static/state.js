@@ -29,6 +29,7 @@ export const s = {
 
 let draw = () => {};
 let waiting = false;
+let awaited = [];
 
 export function onChange(render) {
   draw = render;
@@ -39,6 +40,7 @@ export function change(news) {
   const left = news.sheet === null && s.sheet && s.sheet.left; // what is to be done when it is closed
   Object.assign(s, news);
   if (left) left();
+  awaited = awaited.filter((met) => !met());
   if (waiting) return;
   waiting = true;
   const go = () => {
@@ -48,6 +50,14 @@ export function change(news) {
   if (document.hidden) setTimeout(go, 0);
   else requestAnimationFrame(go);
 }
+
+// Resolves when something has become true of the state, or after `ms`.
+export const until = (holds, ms) => new Promise((done) => {
+  const met = () => holds() && (done(), true);
+  if (met()) return;
+  awaited.push(met);
+  setTimeout(done, ms);
+});
 
 export function store(name, value) {
   try {
