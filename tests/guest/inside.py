@@ -259,6 +259,11 @@ class Inside:
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
         return {"exit": done.returncode, "out": done.stdout, "err": done.stderr}
 
+    def python(self, program: str) -> str:
+        """What a Python program prints that knows the agent's modules."""
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.strip() or done.stderr[-300:]
+
     def forget(self) -> None:
         """Have files that changed on the host seen as they are: the kernel remembers them otherwise."""
         os.sync()
