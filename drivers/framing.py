@@ -177,24 +177,28 @@ class Lines:
     """Lines ended by `end`, or by CR LF, CR or LF where `end` is None; at most `limit` bytes.
 
     `start` is a pattern that begins a frame wherever it stands, so that frames glued without terminators, or
-    behind noise, are told apart; it must not match a terminator. Empty lines belong to the line that follows.
+    behind noise, are told apart; it must not match a terminator. Empty lines belong to the line that follows, as does
+    the LF of an instrument that ends its lines by CR LF where CR was expected. Where the stream ends between CR and LF
+    the line is whole but for its terminator.
     """
 
     end: bytes | None = None
     limit: int = 128
     start: re.Pattern[bytes] | None = None
     _end: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    _empty: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.end == b"":
             raise ValueError("a line needs an end")
+        object.__setattr__(self, "_empty", b"\r\n" if self.end in (None, b"\r") else self.end)
         object.__setattr__(self, "_end", re.compile(re.escape(self.end)) if self.end else _ANY_END)
 
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
         horizon = at + self.limit
         begin = at
-        while begin < min(len(data), horizon) and data[begin] in (self.end or b"\r\n"):
+        while begin < min(len(data), horizon) and data[begin] in self._empty:
             begin += 1
         if begin == horizon:
             return Cut(size=self.limit, reason="noise")
@@ -211,7 +215,10 @@ class Lines:
             return self._piece(data, at, begin, end.start(), end.end(), "mark", known)
         if len(data) >= horizon:
             return _reject(self.limit, "too-long" if known else "noise")
-        return self._piece(data, at, begin, len(data), len(data), "stream", known) if final else None
+        if not final:
+            return None
+        cut_short = self.end == b"\r\n" and data.endswith(b"\r")
+        return self._piece(data, at, begin, len(data) - cut_short, len(data), "stream", known)
 
     @staticmethod
     def _piece(data: bytes, at: int, begin: int, stop: int, after: int, closed: Closed, known: bool) -> Cut:

@@ -12,6 +12,7 @@ Source: docs/how-to/add-a-scale.md (the form of a table).
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from collections import Counter
@@ -53,6 +54,8 @@ class _Cutting:
         parts = stream.split(self.end)[1:-1]
         if self.start:
             parts = [part.rpartition(self.start)[2] for part in parts if self.start in part]
+        elif self.end not in _LINE_ENDS:  # a mark within lines: what follows it would be the next line's beginning
+            parts = [part for part in parts if not {*part} & {*b"\r\n"}]
         return [part for part in parts if part and len(part) <= _MOST_FRAME]
 
     @property
@@ -63,9 +66,10 @@ class _Cutting:
         return ['kind = "lines"', f'end = "{self.end.hex(" ")}"', "limit = 128"]
 
 
+_LINE_ENDS: Final = (b"\r\n", b"\n", b"\r")
 _CUTTINGS: Final = (
     *(_Cutting(start, end) for start in (b"\x02", b"\x01") for end in (b"\x03", b"\r\n", b"\r")),
-    *(_Cutting(b"", end) for end in (b"\r\n", b"\n", b"\r", b"\x03", b"\x04", b";", b"#", b"~", b"!", b"\t")),
+    *(_Cutting(b"", end) for end in (*_LINE_ENDS, b"\x03", b"\x04", b";", b"#", b"~", b"!", b"\t", b"=")),
 )
 
 
@@ -89,12 +93,27 @@ class _Taught:
 
 
 @dataclass(frozen=True)
+class _Words:
+    """What stands before or behind the weight while it moves, where words of any length tell it from rest.
+
+    `length` is that of the whole frame where all of them have one.
+    """
+
+    text: bytes
+    before: bool
+    length: int | None
+
+
+@dataclass(frozen=True)
 class _Check:
     """A check of `size` bytes at the end, over the body from `start` on."""
 
     name: str
     size: int
     start: int
+
+
+_NUMBER: Final = re.compile(rb"[ +-]*[0-9]+(?:[.,][0-9]+)? *")
 
 
 class NotLearned(ValueError):
@@ -158,7 +177,12 @@ class _Table:
         self._shown = [each.lesson.weight or "" for each in resting]
         self._unit = resting[0].lesson.unit
         self._rest = [f for each in resting for f in each.frames if self._place in _places(f, each.lesson.weight or "")]
-        self._move = self._alike(f for each in taught if each.lesson.weight is None for f in each.frames)
+        moving = [f for each in taught if each.lesson.weight is None for f in each.frames]
+        self._move = self._alike(moving)
+        others_moving = [frame for frame in moving if frame not in self._move]
+        self._words = self._worded(others_moving) if not self._move or self._as_at_rest(self._move) else None
+        if not self._move and self._words is None:
+            raise NotLearned("what came while the weight moved is not of the same shape as at rest")
         self._most = digits or 1 + max(len(text.replace(".", "").lstrip("0")) for text in self._shown)
         self._every = [*self._rest, *self._move]
         self._fixed = len({len(frame) for frame in self._every}) == 1
@@ -191,12 +215,40 @@ class _Table:
         for frame in frames:
             if len(frame) <= place.left + place.right or (len(lengths) == 1 and len(frame) not in lengths):
                 continue
+            area = frame[place.left : len(frame) - place.right]
+            if not _NUMBER.fullmatch(area[::-1] if place.backwards else area):
+                continue
             others = sum(frame[c] != self._rest[0][c] for c in constant)
             if others <= max(2, len(constant) * 2 // 5):
                 found.append(frame)
-        if not found:
-            raise NotLearned("what came while the weight moved is not of the same shape as at rest")
         return found
+
+    def _as_at_rest(self, frames: Sequence[bytes]) -> bool:
+        """Whether all of these frames, and all at rest, have the same bytes around the weight."""
+        place = self._place
+        return len({(f[: place.left], f[len(f) - place.right :]) for f in [*self._rest, *frames]}) == 1
+
+    def _worded(self, frames: Sequence[bytes]) -> _Words | None:
+        """The words of motion, where nothing else differs from the frames at rest."""
+        place, first = self._place, self._rest[0]
+        before, behind = first[: place.left], first[len(first) - place.right :]
+        steady = self._as_at_rest(())
+        number = rb"[ +-]*[0-9]+(?:[.,][0-9]+)?" + (rb" *" if place.padded else b"")
+        found: dict[tuple[bytes, bool], list[tuple[bytes, bytes]]] = {}
+        for frame in frames if steady and not place.backwards else ():
+            ahead = re.fullmatch(rb"(|.*?[^ 0-9.,+-])(%b)%b" % (number, re.escape(behind)), frame, re.DOTALL)
+            after = re.fullmatch(rb"%b(%b)(|[^0-9.,].*)" % (re.escape(before), number), frame, re.DOTALL)
+            if ahead and ahead[1] != before:
+                found.setdefault((ahead[1], True), []).append((frame, ahead[2]))
+            if after and after[2] != behind:
+                found.setdefault((after[2], False), []).append((frame, after[1]))
+        for (text, side), said in sorted(found.items(), key=lambda item: -len(item[1])):
+            lengths = {len(frame) for frame, _ in said}
+            moved = len({weight.strip() for _, weight in said}) > 1
+            if len(said) >= LEAST_FRAMES and moved and not any(0x30 <= byte <= 0x39 for byte in text):
+                alike = len(lengths) == 1 and len({len(frame) for frame in self._rest}) == 1
+                return _Words(text=text, before=side, length=lengths.pop() if alike else None)
+        return None
 
     def rows(self) -> dict[str, list[str]]:
         """The rows of the file, without head and line: those before the first section, and the rest."""
@@ -206,10 +258,16 @@ class _Table:
         right = list(range(-place.right, 0))
         covered = right[: len(right) - check.size] if check else right
         motion = self._motion([*left, *covered])
-        unit = self._unit_columns(left, covered)
+        unit = self._unit_columns(left, covered, motion)
+        if self._words is not None and not self._kept(unit, self._words):
+            unit = ()
         top = []
+        if any(b"," in frame[place.left : len(frame) - place.right] for frame in self._every) and place.point:
+            top.append('decimal_marks = ".,"')
         if not place.point:
             top.append(f"decimals = {len(self._shown[0].partition('.')[2])}")
+        if self._signed_behind():
+            covered = covered[1:]
         pattern = self._rendered(left, motion, unit) + self._weight() + self._rendered(covered, motion, unit)
         if check:
             top.append(f'checksum = "{check.name}"')
@@ -224,6 +282,8 @@ class _Table:
             rest.append("backwards = true")
         if not self._cutting.start and not self._fixed and not self._begins_apart():
             rest.append("only_after_end = true")
+        if self._words is not None:
+            rest += ['stability = "stable"', "", "[[forms]]", *self._moving_form(self._words, left, covered, unit)]
         if motion:
             words = dict.fromkeys(self._texts(self._move, motion), "moving")
             words |= dict.fromkeys(self._texts(self._rest, motion), "stable")
@@ -231,6 +291,37 @@ class _Table:
         if unit:
             rest += _section("units", {self._texts(self._rest, unit)[0]: self._unit})
         return {"top": top, "rest": rest}
+
+    def _moving_form(
+        self, words: _Words, left: Sequence[int], right: Sequence[int], unit: Sequence[int]
+    ) -> Iterator[str]:
+        """The rows of a second form, of what comes while the weight moves."""
+        if words.before:
+            pattern = _literal(words.text) + self._weight() + self._rendered(right, (), unit)
+        else:
+            shared = right[: self._shared(words)]
+            pattern = self._rendered(left, (), unit) + self._weight() + self._rendered(shared, (), unit)
+            pattern += _literal(words.text[len(shared) :])
+        if words.length is not None:
+            pattern = f"(?=.{{{words.length}}}\\Z){pattern}"
+        yield f"pattern = '{pattern}'"
+        yield 'stability = "moving"'
+        first = words.text[:1] if words.before else self._rest[0][: self._place.left][:1]
+        if not self._cutting.start and words.length is None and (not first or first in b" 0123456789.,+-"):
+            yield "only_after_end = true"
+
+    def _shared(self, words: _Words) -> int:
+        """How many columns behind the weight are the same at rest and in motion."""
+        frame = self._rest[0]
+        behind = frame[len(frame) - self._place.right :]
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(behind, words.text, strict=False))
+        return sum(1 for _ in same)
+
+    def _kept(self, unit: Sequence[int], words: _Words) -> bool:
+        """Whether the unit stands where the words of motion leave it."""
+        if words.before:
+            return all(column < 0 for column in unit)
+        return all(column >= 0 or column + self._place.right < self._shared(words) for column in unit)
 
     def _begins_apart(self) -> bool:
         """Whether a frame begins with something that no weight could be."""
@@ -244,14 +335,33 @@ class _Table:
     def _motion(self, columns: Sequence[int]) -> tuple[int, ...]:
         """The columns whose letters are others in motion than at rest, where they stand together."""
 
+        numbers = self._numbers(columns)
+
         def tells(column: int) -> bool:
+            if column in numbers:
+                return False
             resting = {frame[column] for frame in self._rest}
             fresh = {frame[column] for frame in self._move} - resting
             return bool(fresh) and len(resting) <= 2 and len(fresh) <= 3
 
         return _first_run(columns, tells)
 
-    def _unit_columns(self, left: Sequence[int], right: Sequence[int]) -> tuple[int, ...]:
+    def _numbers(self, columns: Sequence[int]) -> set[int]:
+        """Columns of other numbers (an amount, a count, the weight again): their digits say nothing of motion."""
+        found: set[int] = set()
+        run: list[int] = []
+        for column in [*columns, None]:
+            seen = {frame[column] for frame in self._every} if column is not None else set()
+            if column is not None and seen <= set(b" 0123456789.,+-") and (not run or column == run[-1] + 1):
+                run.append(column)
+                continue
+            digits = any(frame[c] in b"0123456789" for frame in self._every for c in run)
+            if len(run) > 1 and digits and any(len({frame[c] for frame in self._rest}) > 1 for c in run):
+                found |= set(run)
+            run = [column] if column is not None and seen <= set(b" 0123456789.,+-") else []
+        return found
+
+    def _unit_columns(self, left: Sequence[int], right: Sequence[int], motion: Sequence[int]) -> tuple[int, ...]:
         """The columns that hold the unit which the display showed, set apart from other letters."""
         for side in (right, left):
             for text in _UNIT_TEXTS.get(self._unit or "", ()):
@@ -259,7 +369,7 @@ class _Table:
                     columns = tuple(side[at : at + len(text)])
                     around = [*side[max(0, at - 1) : at], *side[at + len(text) : at + len(text) + 1]]
                     if all(self._constant(c) for c in columns) and all(
-                        not chr(self._rest[0][c]).isalpha() for c in around
+                        c in motion or not chr(self._rest[0][c]).isalpha() for c in around
                     ):
                         found = bytes(self._rest[0][c] for c in columns)
                         if found == text.encode():
@@ -304,9 +414,16 @@ class _Table:
         else:
             digits = f"[0-9]{{{min(decimals + 1, self._most)},{self._most}}}"
         tail = " *" if place.padded else ""
+        if self._signed_behind():
+            return f" *(?P<weight>[ 0]*{digits})(?P<sign>[-+])"
         if plus:
             return f" *(?P<sign>[-+])(?P<weight>[ 0]*{digits}){tail}"
         return f"(?P<sign> *-?)(?P<weight>[ 0]*{digits}){tail}"
+
+    def _signed_behind(self) -> bool:
+        """Whether the sign stands behind the digits: there is a plus in every frame."""
+        place = self._place
+        return place.right > 0 and not place.backwards and all(frame[-place.right] == 0x2B for frame in self._every)
 
     def _checksum(self) -> _Check | None:
         """A check at the frame's end that holds for every frame and changes among them."""

@@ -75,12 +75,14 @@ class Form:
 class State:
     """One shape of a frame without a weight: out of range, or a status with its meaning in words.
 
-    A pattern with the groups `checked` and `check` has the dialect's checksum verified.
+    A pattern with the groups `checked` and `check` has the dialect's checksum verified. `may_be_head` marks one that
+    the beginning of another looks like: it does not count where the stream ends without the terminator.
     """
 
     pattern: re.Pattern[bytes]
     means: Literal["overload", "underload", "ack", "busy", "error", "heartbeat", "other"]
     detail: str = ""
+    may_be_head: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ class ScaleCodec(FrameCodec):
 
     def __init__(self, dialect: Dialect, *, poll_every: float | None = None) -> None:
         super().__init__(
-            dialect.framing, functools.partial(_told, dialect), commands=dialect.commands, settle=dialect.settle
+            dialect.framing, functools.partial(read_frame, dialect), commands=dialect.commands, settle=dialect.settle
         )
         self._poll = dialect.poll
         self._poll_every = poll_every if dialect.poll else None
@@ -270,13 +272,15 @@ def command_bytes(commands: Mapping[str, bytes], name: str) -> bytes:
     return commands[name]
 
 
-def _told(dialect: Dialect, frame: Frame) -> DeviceEvent:
-    """What one frame says; raises `Refused`."""
+def read_frame(dialect: Dialect, frame: Frame) -> DeviceEvent:
+    """What one frame says by this table; raises `Refused`."""
     for state in dialect.states:
         told = state.pattern.fullmatch(frame.body)
         if told:
             if "check" in state.pattern.groupindex and not _checksum_holds(dialect, told):
                 raise Refused("checksum")
+            if state.may_be_head and frame.closed == "stream":
+                raise Refused("truncated")
             if state.means == "overload" or state.means == "underload":
                 return Reading(weight=None, condition=state.means, raw=frame.raw)
             return Status(status=state.means, detail=state.detail, raw=frame.raw)

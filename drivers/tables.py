@@ -227,6 +227,7 @@ def _state(table: _Table) -> State:
         pattern=table.pattern("pattern"),
         means=table.among("means", ("overload", "underload", *get_args(StatusKind))),
         detail=table.take("detail", str, ""),
+        may_be_head=table.take("may_be_head", bool, False),
     )
     table.done()
     return state

@@ -14,8 +14,9 @@ from drivers.framing import Frame, FrameBuffer, Framing
 from edge_agent.driver import CodecOutput, Option, Send
 from edge_agent.model import DeviceEvent, Rejected, Status, TagRead
 
-MOST_ID: Final = 64
-"""Bytes of the longest number of a tag: an EPC has up to 62."""
+MOST_ID: Final = 62
+"""Bytes of the longest EPC: the five bits of PC that count its words go up to 31."""
+_CASCADE: Final = 0x88
 
 
 class Refused(Exception):
@@ -147,10 +148,23 @@ def shared_out(raw: bytes, ends: Sequence[int], tags: Sequence[TagRead]) -> list
 
 
 def epc(number: bytes, *, antenna: int | None = None, rssi_dbm: int | None = None, raw: bytes = b"") -> TagRead:
-    """A read of an EPC; raises `Refused` for a number that no tag can have."""
-    if not 0 < len(number) <= MOST_ID:
+    """A read of an EPC; raises `Refused` for a number that no tag can have: it is of whole words of two bytes."""
+    if not 0 < len(number) <= MOST_ID or len(number) % 2:
         raise Refused("no-number")
     return TagRead(tag_id=number.hex().upper(), kind="epc", antenna=antenna, rssi_dbm=rssi_dbm, raw=raw)
+
+
+def card_number(number: bytes, lengths: Sequence[int]) -> str:
+    """The number of a card, in words; raises `Refused` for one that no card can have.
+
+    88 is the cascade tag, which stands before the first three bytes of a longer number (ISO 14443-3, 6.4.4): a number
+    of four bytes that begins so is the half of another.
+    """
+    if len(number) not in lengths:
+        raise Refused("no-number")
+    if len(number) == 4 and number[0] == _CASCADE:
+        raise Refused("half-a-number")
+    return number.hex().upper()
 
 
 def signed(byte: int) -> int:

@@ -44,13 +44,13 @@ from edge_agent.registry import Registry
 from edge_agent.repeats import Repeats
 from edge_agent.settings import capacity, link_settings, open_attachments, station_settings, version
 from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
-from edge_agent.station import Books, Duty, make_station
+from edge_agent.station import Books, Duty, Tickets, make_station
 from edge_agent.station.batch_list import batch_list, file_name
 from edge_agent.store import Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
 from edge_agent.watchman import Watchman
-from edge_agent.window import Window
+from edge_agent.window import TILL, Window
 from edge_agent.workshop import Workshop
 
 STOP_WITHIN: Final = 5.0
@@ -362,12 +362,22 @@ class Agent(Window):
         settings = station_settings(section, self.config, self.registry)
         noted = self.store.note(f"{_DUTY}{section.id}")
         self._duties[section.id] = duty = Duty(**orjson.loads(noted)) if noted else Duty()
-        settings = dataclasses.replace(settings, duty=duty)
+        self._tickets[section.id] = tickets = self._kept_tickets(section.id)
+        settings = dataclasses.replace(settings, duty=duty, tickets=tickets)
         if self._registrar is not None:
             settings = dataclasses.replace(
                 settings, device_flags=self._registrar.flags, capacity=partial(capacity, self._registrar)
             )
         return lambda: make_station(settings, books)
+
+    def _kept_tickets(self, station: str) -> Tickets:
+        """The tickets that were open or on hold when the agent last ran."""
+        noted = self.store.note(f"{TILL}{station}")
+        try:
+            return Tickets() if noted is None else Tickets.of(orjson.loads(noted))
+        except (KeyError, TypeError, ValueError) as problem:
+            self._log.error("tickets.note_unreadable", station=station, reason=f"{type(problem).__name__}: {problem}")
+            return Tickets()
 
     def _session_maker(self, device: Device) -> Callable[[], Session]:
         spec = self.registry.drivers[device.driver]

@@ -170,6 +170,14 @@ class MemoryCodec(Codec, Protocol):
         """The number of the tag and the words read (empty once written), where an event's bytes tell so."""
 
 
+@runtime_checkable
+class AddressingCodec(MemoryCodec, Protocol):
+    """The codec of a reader that reads and writes the one tag whose number the question holds; the answer has none."""
+
+    def choose(self, number: bytes) -> None:
+        """The tag that the next questions are about."""
+
+
 class Transport(Protocol):
     """Where bytes come from. Knows no codec and interprets nothing."""
 

@@ -17,10 +17,14 @@ from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
 from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
 from edge_agent.registry import Registry
 
+_WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
 _MOST_BYTES: Final = 64 * 1024
 _ASKING: Final = 1.5
 """Seconds that an instrument gets to answer one way of asking."""
+_ASK_AGAIN_MS: Final = 150
+"""From an answer to the next question: enough answers to judge by must fit in, and a first question may go wrong,
+because the instrument still holds the beginning of another driver's as the beginning of a command."""
 
 
 def _nothing(_word: str, _facts: Mapping[str, Any]) -> None:
@@ -71,7 +75,11 @@ class Prober:
                 break
         report = judge(heard, specs)
         if active and not (report.fits and report.fits[0].decisive):
-            heard += self._ask_around(url, specs)
+            for answers in self._ask_around(url, specs):
+                heard.append(answers)
+                found = judge([answers], specs).fits
+                if not every_setting and found and found[0].decisive:
+                    break
             report = judge(heard, specs)
         return report
 
@@ -109,7 +117,8 @@ class Prober:
             line = line_of(spec) if with_line else given
             self._tell("asking", {"driver": spec.id, "line": line})
             transport = self._transport(url, line)
-            codec = self._registry.make_codec(spec.id, {})
+            hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
+            codec = self._registry.make_codec(spec.id, hurried)
             pieces: list[tuple[float, bytes]] = []
             transport.open()
             try:
@@ -131,7 +140,7 @@ class Prober:
 
 def _has_line(url: PortUrl) -> bool:
     """Whether line settings make a difference and are not given."""
-    if url.scheme not in ("serial", "rfc2217") or _LINE_KEYS & {key for key, _ in url.query}:
+    if url.scheme not in _WITH_LINE or _LINE_KEYS & {key for key, _ in url.query}:
         return False
     return not os.path.realpath(url.address).startswith("/dev/pts/")
 
@@ -150,7 +159,10 @@ def _block(fit: Fit, url: PortUrl, registry: Registry, unit_note: str) -> str:
     """A `[[device]]` block that works as it stands, but for what no byte tells."""
     spec = registry.drivers[fit.driver]
     default = {k: v for k, v in (fit.line.query if fit.line else {}).items() if spec.line.get(k, _usual(k)) != v}
-    query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
+    if url.scheme in _WITH_LINE:
+        query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
+    else:  # the line belongs to the device server; only parity that it passes on in bit 7 can be dealt with here
+        query = dict(url.query) | ({"bytesize": "7", "parity": fit.line.parity} if fit.line and fit.heard_as else {})
     address = lasting(url.address) if url.scheme == "serial" else url.address
     port = f"{url.scheme}:{address}" + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
     rows = [

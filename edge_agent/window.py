@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -37,7 +38,7 @@ from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.settings import version
 from edge_agent.signing_desk import attend
 from edge_agent.slips import Slips
-from edge_agent.station import Duty
+from edge_agent.station import Duty, Tickets
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.store import Kept, Store
 from edge_agent.supervisor import StationRunner, Supervisor
@@ -45,9 +46,11 @@ from edge_agent.uplink import LinkStatus, Relay
 from edge_agent.workshop import Workshop
 
 _RECENT: Final = 20
+_NOTED_WITHIN: Final = 5.0
 _TEXT_SCHEMES: Final = frozenset({"serial", "rfc2217", "tcp", "memory"})
 _SECRET: Final = re.compile(r"pass|secret|token|credential|(^|_)(pin|key)$", re.IGNORECASE)
 _DUTY: Final = "duty/"
+TILL: Final = "till/"
 _Part = TypeVar("_Part")
 
 
@@ -75,6 +78,8 @@ class Window:
         self._clerk: Clerk | None = None
         self._lookups: StoreLookups | None = None
         self._duties: dict[str, Duty] = {}
+        self._tickets: dict[str, Tickets] = {}
+        self._noting = threading.Lock()
         self._card_listener: CardListener | None = None
         self._slips: Slips | None = None
         self._workshop: Workshop | None = None
@@ -211,9 +216,22 @@ class Window:
             result = self._carry_out(runner, command, timeout)
         else:
             result = self._once(runner, command, timeout, key_of(station, key))
-        if name == "shift" and result.refused is None:
-            self.store.set_note(f"{_DUTY}{station}", orjson.dumps(dataclasses.asdict(self._duties[station])).decode())
+        if result.refused is None:
+            self._remember(station, name)
         return result
+
+    def _remember(self, station: str, name: str) -> None:
+        """What outlives the agent of what a command changed, on disk before the command is answered."""
+        key: str | None = None
+        with self._noting:  # two commands at once: the later state is the one that stays
+            if name == "shift":
+                key, facts = f"{_DUTY}{station}", dataclasses.asdict(self._duties[station])
+            elif name in ("ticket", "settle"):
+                key, facts = f"{TILL}{station}", self._tickets[station].facts()
+            if key is not None:
+                self.store.set_note(key, orjson.dumps(facts).decode())
+        if key is not None:
+            self.store.flush_notes(_NOTED_WITHIN)
 
     def _carry_out(
         self,

@@ -80,10 +80,9 @@ def _clear_tare(platter: Platter, now: float) -> None:
 
 
 class CasPoll:
-    """CAS AP / ACLAS: ENQ is answered with ACK, DC1 after it with the weight packet.
+    """CAS AP / ACLAS: ENQ is answered with ACK, DC1 after it with the weight packet, DC2 with price and amount too.
 
-    DC2 (weight with price) is answered with NAK: its layout is not public. `<ZK>` TAB zeroes and `<TK>` TAB
-    tares (ACLAS OS2).
+    Nobody keys in a price, so that price and amount are zero. `<ZK>` TAB zeroes and `<TK>` TAB tares (ACLAS OS2).
     """
 
     def __init__(self, platter: Platter) -> None:
@@ -107,7 +106,7 @@ class CasPoll:
                 answers.append(wire.cas_packet(self._platter.indication(now)))
             elif byte == 0x12 and self._greeted:
                 self._greeted = False
-                answers.append(bytes([wire.NAK]))
+                answers.append(wire.cas_priced_packet(self._platter.indication(now), price="0.00", amount="0.00"))
             else:
                 self._type(byte, now)
         return answers

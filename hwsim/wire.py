@@ -96,21 +96,36 @@ def cas_packet(indication: Indication) -> bytes:
     01 02 | S stable, U unstable, F out of range | sign: blank, -, or F for overload | weight, 6 characters
     with point | unit, 2 | BCC = XOR from the status to the last unit character | 03 04
     """
+    return b"%c%b%c" % (SOH, _cas_block(_cas_body(indication)), EOT)
+
+
+def cas_priced_packet(indication: Indication, *, price: str, amount: str) -> bytes:
+    """The packet after DC2 (Ohaus Aviator 7000 service manual p. 36, format 2).
+
+    01 | 02 amount BCC 03 | 02 status … unit BCC 03 | 02 unit price BCC 03 | 04, amount and price in eight characters
+    """
+    bodies = (amount.rjust(8), _cas_body(indication), price.rjust(8))
+    return b"%c%b%c" % (SOH, b"".join(_cas_block(body) for body in bodies), EOT)
+
+
+def _cas_block(body: str) -> bytes:
+    raw = body.encode("ascii")
+    return b"%c%b%c%c" % (STX, raw, reduce(xor, raw), ETX)
+
+
+def _cas_body(indication: Indication) -> str:
     unit = _CAS_UNIT.get(indication.unit)
     if unit is None:
         raise ValueError(f"a CAS poll scale has no unit {indication.unit!r}; it has {', '.join(_CAS_UNIT)}")
     if indication.condition == "overload":
-        body = f"SFFFFFFF{unit}"
-    elif indication.condition == "underload":
-        body = f"F-00.000{unit}"
-    else:
-        sign = "-" if indication.text.startswith("-") else " "
-        weight = indication.text.lstrip("-").rjust(6, "0")
-        if len(weight) > 6:
-            raise ValueError(f"{indication.text} does not fit six characters")
-        body = f"{'S' if indication.stable else 'U'}{sign}{weight}{unit}"
-    raw = body.encode("ascii")
-    return b"%c%c%b%c%c%c" % (SOH, STX, raw, reduce(xor, raw), ETX, EOT)
+        return f"SFFFFFFF{unit}"
+    if indication.condition == "underload":
+        return f"F-00.000{unit}"
+    sign = "-" if indication.text.startswith("-") else " "
+    weight = indication.text.lstrip("-").rjust(6, "0")
+    if len(weight) > 6:
+        raise ValueError(f"{indication.text} does not fit six characters")
+    return f"{'S' if indication.stable else 'U'}{sign}{weight}{unit}"
 
 
 _SWC_UNIT: Final = {"kg": 0, "g": 1, "t": 2}

@@ -15,6 +15,8 @@ SET_READER_CONFIG, ADD_ROSPEC, DELETE_ROSPEC, ENABLE_ROSPEC = 3, 20, 21, 24
 REPORT, KEEPALIVE, EVENT, ENABLE_EVENTS, KEEPALIVE_ACK, ERROR_MESSAGE = 61, 62, 63, 64, 72, 100
 TAG_REPORT: Final = 240
 CONNECTION_ATTEMPT, CLOSED = 256, 257
+_EXCEPTION, _ANTENNA_EVENT = 252, 255
+_EVENT_SIZES: Final[Mapping[int, int]] = MappingProxyType({CONNECTION_ATTEMPT: 2, _EXCEPTION: 2, _ANTENNA_EVENT: 3})
 
 _TYPES: Final = frozenset({1023}) | frozenset(
     number
@@ -39,7 +41,7 @@ _STATUS: Final = 287
 _EVENT_DATA: Final = 246
 _EPC_DATA, _EPC_96, _ANTENNA, _RSSI = 241, 13, 1, 6
 _TV_SIZES: Final[Mapping[int, int]] = MappingProxyType(
-    dict.fromkeys((1, 7, 8, 10, 11, 12, 14, 17, 19, 20), 2)
+    dict.fromkeys((1, 7, 8, 10, 11, 12, 14, 15, 17, 19, 20), 2)
     | dict.fromkeys((2, 3, 4, 5), 8)
     | dict.fromkeys((9, 16, 18), 4)
     | {6: 1, 13: 12}
@@ -103,7 +105,7 @@ def tag_in(raw: bytes, start: int, stop: int) -> tuple[bytes, int | None, int | 
             number = raw[at:end]
             if kind == _EPC_DATA:
                 bits, number = int.from_bytes(number[:2], "big"), number[2:]
-                if len(number) != (bits + 7) // 8:
+                if bits % 16 or len(number) != bits // 8:
                     raise Malformed
         elif kind == _ANTENNA:
             antenna = int.from_bytes(raw[at:end], "big")
@@ -114,15 +116,34 @@ def tag_in(raw: bytes, start: int, stop: int) -> tuple[bytes, int | None, int | 
     return number, antenna, rssi
 
 
-def events_in(raw: bytes) -> dict[int, int]:
-    """The events of a READER_EVENT_NOTIFICATION, by type; the first two bytes of each as a number."""
-    told: dict[int, int] = {}
+def events_in(raw: bytes) -> dict[int, bytes]:
+    """The contents of the events of a READER_EVENT_NOTIFICATION, by type; raises `Malformed`."""
+    told: dict[int, bytes] = {}
     for kind, start, stop in parameters(raw, _HEADER, len(raw)):
         if kind != _EVENT_DATA:
             raise Malformed
         for event, at, end in parameters(raw, start, stop):
-            told[event] = int.from_bytes(raw[at : min(at + 2, end)], "big")
+            if end - at < _EVENT_SIZES.get(event, 0):
+                raise Malformed
+            told[event] = raw[at:end]
     return told
+
+
+def attempt_in(told: Mapping[int, bytes]) -> int | None:
+    """What became of the attempt to connect; None where the events do not say."""
+    attempt = told.get(CONNECTION_ATTEMPT)
+    return None if attempt is None else int.from_bytes(attempt[:2], "big")
+
+
+def trouble_in(told: Mapping[int, bytes]) -> str | None:
+    """What the reader says is wrong with itself, in words; None where nothing is."""
+    exception, antenna = told.get(_EXCEPTION), told.get(_ANTENNA_EVENT)
+    if exception is not None:
+        length = int.from_bytes(exception[:2], "big")
+        return f"the reader reports: {exception[2 : 2 + length].decode('utf-8', errors='replace')}"
+    if antenna is not None and antenna[0] == 0:
+        return f"antenna {int.from_bytes(antenna[1:3], 'big')} is not connected"
+    return None
 
 
 def status_in(raw: bytes) -> tuple[int | None, str]:

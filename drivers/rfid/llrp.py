@@ -8,6 +8,7 @@ public tests. TCP port 5084.
 
     61 RO_ACCESS_REPORT   240 TagReportData …   each: 13 EPC-96 or 241 EPCData (bits (2), bytes), 1 antenna, 6 RSSI …
     63 READER_EVENT_NOTIFICATION   246:  256 ConnectionAttemptEvent, status 0 = welcome   257 the reader closes
+                                         255 AntennaEvent: 0 disconnected, antenna   252 ReaderExceptionEvent: words
     62 KEEPALIVE, answered by 72
 
 The conversation: the reader greets (63). Then SET_READER_CONFIG asks for keepalives, DELETE_ROSPEC clears what an
@@ -26,7 +27,6 @@ from drivers.framing import Frame, FrameBuffer
 from drivers.rfid._llrp_messages import (
     ADD_ROSPEC,
     CLOSED,
-    CONNECTION_ATTEMPT,
     DELETE_ROSPEC,
     ENABLE_EVENTS,
     ENABLE_ROSPEC,
@@ -39,6 +39,7 @@ from drivers.rfid._llrp_messages import (
     SET_READER_CONFIG,
     TAG_REPORT,
     Malformed,
+    attempt_in,
     events_in,
     kind_of,
     message,
@@ -46,6 +47,7 @@ from drivers.rfid._llrp_messages import (
     ro_spec,
     status_in,
     tag_in,
+    trouble_in,
 )
 from drivers.tag_codec import Refused, epc, shared_out, signed, status
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, HangUp, Option, Send
@@ -131,7 +133,7 @@ class LlrpCodec:
 
     def _event(self, raw: bytes) -> Iterator[CodecOutput]:
         told = events_in(raw)
-        attempt = told.get(CONNECTION_ATTEMPT)
+        attempt = attempt_in(told)
         if CLOSED in told:
             yield self._hang_up("the reader closes the connection")
         elif attempt is None or (attempt == _ANOTHER and self._greeted):
@@ -195,11 +197,19 @@ def _read(raw: bytes) -> Sequence[DeviceEvent]:
     if kind == KEEPALIVE:
         return status(raw, "heartbeat")
     if kind == EVENT:
-        return status(raw, "error" if events_in(raw).get(CONNECTION_ATTEMPT) else "other", "reader event")
+        return _reader_event(raw)
     answer = status_in(raw)
     if answer[0] is None:
         return status(raw, "other")
     return status(raw, "ack") if answer[0] == 0 else status(raw, "error", f"{answer[0]} {answer[1]}".rstrip())
+
+
+def _reader_event(raw: bytes) -> Sequence[DeviceEvent]:
+    told = events_in(raw)
+    attempt, trouble = attempt_in(told), trouble_in(told)
+    if attempt:
+        return status(raw, "error", _ATTEMPTS.get(attempt, "another client tried to connect"))
+    return status(raw, "error", trouble) if trouble else status(raw, "other", "reader event")
 
 
 def _report(raw: bytes) -> Sequence[DeviceEvent]:

@@ -5,6 +5,9 @@ Source: PC/SC part 3 (GET DATA, ATR of storage cards: `… A0 00 00 03 06` stand
     port says   11 len ATR         12 len  n command answer        13 00 00 gone
     asked       FF CA 00 00 00 number      FF CA 01 00 00 ATS, of cards with ISO 14443-4
 
+The number of an ISO 15693 card begins with E0 (ISO 15693-3, 4.1), and some readers tell it last byte first: it is told
+from the E0. Where one stands at both ends, what the reader did before decides; before it did, such a number is refused.
+
 While a card lies there its number is asked again and again, so that a card that is taken away quickly and put back is
 not taken for one that stayed. Numbers of copied cards are not unique: they are a hint, no proof.
 """
@@ -16,7 +19,7 @@ from typing import Any, Final
 
 from drivers.framing import Frame, FrameBuffer
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import asking_options, status
+from drivers.tag_codec import Refused, asking_options, card_number, status
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Send
 from edge_agent.model import DeviceEvent, Rejected, TagKind, TagRead
 
@@ -29,6 +32,7 @@ _DONE: Final = b"\x90\x00"
 _STORAGE: Final = bytes.fromhex("a000000306")
 _VICINITY: Final = range(0x09, 0x0D)
 """The standards of a storage card's ATR that are ISO 15693."""
+_VICINITY_BEGINS: Final = 0xE0
 
 
 def _measure(header: bytes) -> int | None:
@@ -59,6 +63,7 @@ class PcscCodec:
         self._frames = FrameBuffer(Sized(3, _measure, _check))
         self._every = every
         self._atr = b""
+        self._backwards: bool | None = None
         self._due: float | None = None
 
     @property
@@ -133,9 +138,22 @@ class PcscCodec:
         standard = self._atr[at + 5] if 0 <= at < len(self._atr) - 5 else None
         if standard in _VICINITY or (standard is None and not self._atr and len(data) == 8):
             kind = "iso15693"
-        if len(data) not in ((8,) if kind == "iso15693" else (4, 7, 10)):
-            return [Rejected(reason="no-number", raw=raw)]
-        return [TagRead(tag_id=data.hex().upper(), kind=kind, raw=raw)]
+        try:
+            number = self._vicinity(data) if kind == "iso15693" else card_number(data, (4, 7, 10))
+        except Refused as refused:
+            return [Rejected(reason=str(refused), raw=raw)]
+        return [TagRead(tag_id=number, kind=kind, raw=raw)]
+
+    def _vicinity(self, data: bytes) -> str:
+        """The number of an ISO 15693 card, E0 first; raises `Refused`."""
+        if len(data) != 8:
+            raise Refused("no-number")
+        first, last = data[0] == _VICINITY_BEGINS, data[-1] == _VICINITY_BEGINS
+        if first != last:
+            self._backwards = last
+        elif not first or self._backwards is None:
+            raise Refused("byte-order")
+        return (data[::-1] if self._backwards else data).hex().upper()
 
 
 def _make(options: Mapping[str, Any]) -> PcscCodec:

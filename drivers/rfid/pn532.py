@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, shared_out, status
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, card_number, shared_out, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent, TagRead
 
@@ -89,7 +89,7 @@ def _cards(raw: bytes, body: bytes) -> list[DeviceEvent]:
     tags, ends = [], []
     for number in range(count):
         uid, at = _card(body, at, number + 1)
-        tags.append(TagRead(tag_id=uid.hex().upper(), kind="iso14443", raw=b""))
+        tags.append(TagRead(tag_id=card_number(uid, _UID_LENGTHS), kind="iso14443", raw=b""))
         ends.append(head + at)
     if at != len(body) or not tags:
         raise Refused("malformed")

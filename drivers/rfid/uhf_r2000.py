@@ -11,6 +11,10 @@ Source: IND903 and Invelion YR900x serial protocol; frames logged from readers i
     end    antenna  rate rate  total (4)       or, of 8A,  total (3)  milliseconds (4)
     code   one byte: 10 done, 22 antenna missing, 36 no tag …
 
+    81 read    bank  word  words  [password (4)]        82 write   password (4)  bank  word  words  data
+    answered   tags (2)  len  PC PC  EPC  CRC CRC  words read,  len of those  freq<<2|antenna  1
+               tags (2)  len  PC PC  EPC  CRC CRC,                      code  freq<<2|antenna  1
+
 The check is one byte, so the number of words that PC tells must be that of the EPC too.
 """
 
@@ -20,21 +24,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from drivers.checksum import crc16_ccitt
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
 from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, status
-from edge_agent.driver import Dialogue, DriverSpec, Option
+from edge_agent.driver import Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent
 
 _START: Final = 0xA0
 _INVENTORY: Final = frozenset((0x89, 0x8A, 0x8B))
 _SELECT_ANTENNA: Final = 0x74
+_READ_TAG, _WRITE_TAG = 0x81, 0x82
+_MOST_WORDS: Final = 64
 _END_LENGTH: Final = 7
 _RSSI_ZERO: Final = 129
 _NO_TAG: Final = 0x36
 _DONE: Final = 0x10
 _CODES: Final = MappingProxyType(
     {0x11: "failed", 0x20: "MCU reset", 0x21: "CW failed", 0x22: "antenna missing", 0x36: "no tag", 0x41: "wrong data"}
+    | {0x31: "inventory failed", 0x32: "read failed", 0x33: "write failed", 0x42: "too many words", 0x43: "wrong bank"}
 )
 
 
@@ -68,6 +76,43 @@ def _read(frame: Frame) -> list[DeviceEvent]:
     return [epc(data[3:-1], antenna=antenna, rssi_dbm=(data[-1] & 0x7F) - _RSSI_ZERO, raw=frame.raw)]
 
 
+class R2000Codec(TagCodec):
+    """Inventory, and the memory of tags; see `MemoryCodec`."""
+
+    def __init__(self, address: int, asking: Asking | None) -> None:
+        super().__init__(Sized(2, _measure, _check), _read, asking)
+        self._address = address
+
+    def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.read_memory`. Older readers know no password here: none is sent where it is zero."""
+        place = self._place(bank, word, words)
+        return Send(data=_framed(self._address, bytes([_READ_TAG]) + place + (password if any(password) else b"")))
+
+    def write_memory(self, bank: int, word: int, data: bytes, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.write_memory`."""
+        place = self._place(bank, word, len(data) // 2)
+        return Send(data=_framed(self._address, bytes([_WRITE_TAG]) + password + place + data))
+
+    def memory_in(self, raw: bytes) -> tuple[str, bytes] | None:
+        """See `MemoryCodec.memory_in`: of one tag alone, whose own CRC holds."""
+        if len(raw) < 18 or raw[3] not in (_READ_TAG, _WRITE_TAG) or raw[4:6] != b"\x00\x01" or len(raw) != 11 + raw[6]:
+            return None
+        told, more = raw[7:-4], raw[-4]
+        if raw[3] == _WRITE_TAG and more != _DONE:
+            return None
+        read = more if raw[3] == _READ_TAG else 0
+        tag, data = told[: len(told) - read], told[len(told) - read :]
+        if read > len(told) or len(tag) < 6 or crc16_ccitt(tag[:-2]) != int.from_bytes(tag[-2:], "big"):
+            return None
+        return tag[2:-2].hex().upper(), data
+
+    @staticmethod
+    def _place(bank: int, word: int, words: int) -> bytes:
+        if word > 0xFF or words > _MOST_WORDS:
+            raise ValueError(f"{words} words from {word}; this reader takes {_MOST_WORDS} words and places up to 255")
+        return bytes([bank, word, words])
+
+
 def _answered(raw: bytes) -> bool:
     """Whether a frame ends what was asked: a code, or the end of a round. A tag does not."""
     return len(raw) == 6 or (raw[3] in _INVENTORY and len(raw) == _END_LENGTH + 5)
@@ -78,10 +123,10 @@ def _framed(address: int, body: bytes) -> bytes:
     return frame + bytes([-sum(frame) & 0xFF])
 
 
-def _make(options: Mapping[str, Any]) -> TagCodec:
+def _make(options: Mapping[str, Any]) -> R2000Codec:
     asking = None
+    address = options.get("address", 1)
     if options.get("poll", True):
-        address = options.get("address", 1)
         questions: list[bytes] = []
         for antenna in range(options.get("antennas", 0)):
             questions.append(_framed(address, bytes([_SELECT_ANTENNA, antenna])))
@@ -92,7 +137,7 @@ def _make(options: Mapping[str, Any]) -> TagCodec:
             every=options.get("poll_ms", 20) / 1000,
             within=1.0,
         )
-    return TagCodec(Sized(2, _measure, _check), _read, asking)
+    return R2000Codec(address, asking)
 
 
 SPEC = DriverSpec(

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, ANTENNA, HEARTBEAT, INVENTORY, NO_TAG, OPTIONS, maker
+from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker, memory_status
 from drivers.tag_codec import Refused, epc, shared_out, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
@@ -36,16 +36,18 @@ def _read(frame: Frame) -> list[DeviceEvent]:
             return status(raw, "error", f"status {state:02X}")
         return [epc(data, raw=raw)]
     if command not in INVENTORY:
-        return status(raw, "ack" if state == 0 else "other")
-    if state == ANTENNA:
-        return status(raw, "error", "antenna")
-    if state == NO_TAG or state > 4 or not data or data[0] == 0:
+        return memory_status(raw)
+    if (trouble := TROUBLES.get(state)) is not None:
+        return status(raw, "error", trouble)
+    if state > MEMORY_FULL or data in (b"", b"\x00"):
         return status(raw, "other", "no tag")
     return _entries(raw, data[0], len(data) - 1)
 
 
 def _entries(raw: bytes, count: int, room: int) -> list[DeviceEvent]:
     at, stop = _HEAD, _HEAD + room
+    if not count:
+        raise Refused("malformed")
     tags, ends = [], []
     for _ in range(count):
         if at >= stop:

@@ -7,6 +7,7 @@ Source: UHFReader288 user's manual; frames of public tests checked against their
 
     antenna   one bit each: 01 the first, 04 the third
     cmd EE    active mode, unasked: status 00, then antenna, len, EPC, RSSI, or the EPC alone; status 28 heartbeat
+              an EPC is of whole words, so an even number of bytes is one alone, an odd number the other
 
 The unit of its RSSI is not documented, so none is told.
 """
@@ -17,7 +18,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, ANTENNA, HEARTBEAT, INVENTORY, NO_TAG, OPTIONS, maker
+from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker, memory_status
 from drivers.tag_codec import Refused, epc, shared_out, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
@@ -34,10 +35,10 @@ def _read(frame: Frame) -> list[DeviceEvent]:
     if command == ACTIVE:
         return _active(raw, state, data)
     if command not in INVENTORY:
-        return status(raw, "ack" if state == 0 else "other")
-    if state == ANTENNA:
-        return status(raw, "error", "antenna")
-    if state == NO_TAG or state > 4 or len(data) < 2 or data[1] == 0:
+        return memory_status(raw)
+    if (trouble := TROUBLES.get(state)) is not None:
+        return status(raw, "error", trouble)
+    if state > MEMORY_FULL or len(data) < 2 or data[1:] == b"\x00":
         return status(raw, "other", "no tag")
     return _entries(raw, _antenna(data[0]), data[1], len(data) - 2)
 
@@ -47,13 +48,17 @@ def _active(raw: bytes, state: int, data: bytes) -> list[DeviceEvent]:
         return status(raw, "heartbeat")
     if state != 0:
         return status(raw, "error", f"status {state:02X}")
-    if len(data) > 3 and data[1] == len(data) - 3 and _antenna(data[0]) is not None:
-        return [epc(data[2:-1], antenna=_antenna(data[0]), raw=raw)]
-    return [epc(data, raw=raw)]
+    if len(data) % 2 == 0:
+        return [epc(data, raw=raw)]
+    if data[1:2] != bytes([len(data) - 3 & 0xFF]):
+        raise Refused("malformed")
+    return [epc(data[2:-1], antenna=_antenna(data[0]), raw=raw)]
 
 
 def _entries(raw: bytes, antenna: int | None, count: int, room: int) -> list[DeviceEvent]:
     at, stop = _HEAD, _HEAD + room
+    if not count:
+        raise Refused("malformed")
     tags, ends = [], []
     for _ in range(count):
         if at >= stop:

@@ -3,7 +3,7 @@
 Source: CAS AP-1 protocol note; CAS SW-II manual p. 15; ACLAS OS2CX manual p. 19; Ohaus Aviator 7000 manual p. 36;
 captured on M-ER 328ACPX. 9600 8N1. ACLAS scales in active mode send the same frame unasked (`poll = false`).
 
-    host    ENQ 05          DC1 11
+    host    ENQ 05          DC1 11, or DC2 12 with the option `price`
     scale           ACK 06         frame          (NAK 15: not now)
 
     byte     1    2    3    4   5 6 7 8 9 10   11 12   13   14   15
@@ -13,22 +13,33 @@ captured on M-ER 328ACPX. 9600 8N1. ACLAS scales in active mode send the same fr
     STA  S stable, U moving, F out of range or no zero at start      S    blank, -, F (overload, digits F)
     W    six characters with their point (seven on some)      U   kg, lb, g, SJ (jin); TJ, TL of Taiwan: refused
     BCC  XOR from STA to the last unit character; it can be any byte
+
+    DC2 is answered in three blocks, each with its BCC (Aviator 7000 manual p. 36): amount, weight, unit price.
+
+    SOH  STX  amount  BCC ETX  STX  STA S WWWWWW UU  BCC ETX  STX  price  BCC ETX  EOT
+              8 characters with their point                        8, as the amount
+
+ACLAS OS2 zeroes at `<ZK>` TAB and tares at `<TK>` TAB; others do not know these.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from drivers.framing import Marked
-from drivers.scale_codec import Dialect, Form, ScaleCodec, State, poll_options
+from drivers.checksum import xor
+from drivers.framing import Frame, Marked
+from drivers.scale_codec import Dialect, Form, FrameCodec, Refused, State, displayed, poll_options, read_frame
 from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Option, Send
-from edge_agent.model import Reading, Status
+from edge_agent.model import DeviceEvent, Reading, Status
 
 _ENQ: Final = b"\x05"
 _DC1: Final = b"\x11"
+_DC2: Final = b"\x12"
+_COMMANDS: Final = MappingProxyType({"zero": b"<ZK>\t", "tare": b"<TK>\t"})
 _UNIT = rb" ?(?P<unit>[A-Za-z]{1,2}) ?"
 
 
@@ -38,7 +49,7 @@ def _form(fields: bytes, **constants: Any) -> Form:
 
 
 DIALECT = Dialect(
-    framing=Marked(start=b"\x01\x02", end=b"\x03\x04", limit=18, singles=b"\x06\x15"),
+    framing=Marked(start=b"\x01\x02", end=b"\x03\x04", limit=40, singles=b"\x06\x15"),
     forms=(
         _form(rb"(?P<stability>[SU])(?P<sign>[ -])(?P<weight> *[0-9]{1,6}(?:\.[0-9]{1,5})?)" + _UNIT),
         _form(rb"[SUF](?P<sign>F)[F0-9. ]{6,7}[A-Za-z ]{2}", condition="overload"),
@@ -56,18 +67,42 @@ DIALECT = Dialect(
 )
 
 
-class CasPollCodec:
-    """The conversation ENQ, ACK, DC1, frame; frames that come unasked are read too.
+_SUM = rb"(?P<%b>[ 0-9.]{8})(?P<%b_check>.)"
+_BLOCKS: Final = re.compile(
+    _SUM % (b"amount", b"amount") + rb"\x03\x02(?P<weight>.{11,12})\x03\x02" + _SUM % (b"price", b"price") + rb"\x03",
+    re.DOTALL,
+)
 
-    All times are seconds: `every` from an answer to the next ENQ, `reply_within` for each answer. After
-    `_TRIES` questions without an answer it waits `_PAUSE` before it asks again.
+
+def _read(frame: Frame) -> DeviceEvent:
+    """What one frame says; raises `Refused`."""
+    blocks = _BLOCKS.fullmatch(frame.body + b"\x03") if len(frame.body) > 12 else None
+    if blocks is None:
+        return read_frame(DIALECT, frame)
+    if any(xor(blocks[name]) != blocks[f"{name}_check"] for name in ("amount", "price")):
+        raise Refused("checksum")
+    event = read_frame(DIALECT, dataclasses.replace(frame, body=blocks["weight"]))
+    if not isinstance(event, Reading) or event.weight is None:
+        return event
+    texts = {name: blocks[name].decode("ascii").strip() for name in ("amount", "price")}
+    amount, price = (displayed("", text) if text else None for text in texts.values())
+    return dataclasses.replace(event, unit_price=price, amount=amount)
+
+
+class CasPollCodec:
+    """The conversation ENQ, ACK, DC1 or DC2, frame; frames that come unasked are read too.
+
+    `price`: DC2, which asks for unit price and amount too. All times are seconds: `every` from an answer to the next
+    ENQ, `reply_within` for each answer. After `_TRIES` questions without an answer it waits `_PAUSE` before it asks
+    again.
     """
 
     _TRIES: Final = 3
     _PAUSE: Final = 2.0
 
-    def __init__(self, *, every: float | None, reply_within: float) -> None:
-        self._frames = ScaleCodec(DIALECT)
+    def __init__(self, *, every: float | None, reply_within: float, price: bool = False) -> None:
+        self._frames = FrameCodec(DIALECT.framing, _read, commands=_COMMANDS)
+        self._question = _DC2 if price else _DC1
         self._every = every
         self._reply_within = reply_within
         self._awaiting: Literal["nothing", "ack", "frame"] = "nothing"
@@ -104,7 +139,7 @@ class CasPollCodec:
         return [*outputs, Send(data=_ENQ)]
 
     def command(self, name: str, now: float) -> list[CodecOutput]:
-        """See `Codec.command`: this protocol has none."""
+        """See `Codec.command`."""
         return self._frames.command(name, now)
 
     def close(self, now: float) -> list[CodecOutput]:
@@ -115,7 +150,7 @@ class CasPollCodec:
         if isinstance(event, Status) and event.status == "ack" and self._awaiting == "ack":
             self._awaiting = "frame"
             self._due = now + self._reply_within
-            return [Send(data=_DC1)]
+            return [Send(data=self._question)]
         if isinstance(event, Reading) or (isinstance(event, Status) and event.status == "busy"):
             self._rest(now + every)
         return []
@@ -128,7 +163,9 @@ class CasPollCodec:
 
 def _make(options: Mapping[str, Any]) -> CasPollCodec:
     every = options.get("poll_ms", 200) / 1000 if options.get("poll", True) else None
-    return CasPollCodec(every=every, reply_within=options.get("reply_ms", 500) / 1000)
+    return CasPollCodec(
+        every=every, reply_within=options.get("reply_ms", 500) / 1000, price=options.get("price", False)
+    )
 
 
 SPEC = DriverSpec(
@@ -150,8 +187,9 @@ SPEC = DriverSpec(
             maximum=10_000,
             help="milliseconds that the scale may take for each answer",
         ),
+        Option(name="price", type="boolean", default=False, help="ask for unit price and amount too (DC2)"),
     ),
-    tells=("unit", "stability", "overload", "checksum"),
-    dialogue=Dialogue(polls=True),
+    tells=("unit", "stability", "overload", "price", "checksum"),
+    dialogue=Dialogue(polls=True, commands=tuple(sorted(_COMMANDS))),
     stale_after=5.0,
 )

@@ -18,6 +18,8 @@ Without a descriptor, in bare reports, they are taken to stand where all scales 
 
 The magnitude has no sign: below zero is told by the status. Numbers not listed are reserved and refused, as is an
 exponent outside -5 to 2, and a load on a scale that stands at zero.
+
+Zero is report 2 with bit 1 set (Stamps.com 510); scales without such a report refuse it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from drivers.framing import NOISE_LIMIT, Cut, Frame
 from drivers.hid_report import Descriptor, Report, usage
 from drivers.hid_stream import HidStream, described, is_preamble
 from drivers.scale_codec import FrameCodec, Refused, displayed
-from edge_agent.driver import DriverSpec
+from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent, Reading, Stability, Status
 
 _PAGE: Final = 0x8D
@@ -51,6 +53,7 @@ _UNITS: Final[Mapping[int, str | None]] = MappingProxyType(
 )
 _EXPONENTS: Final = range(-5, 3)
 _STABILITY: Final[Mapping[int, Stability]] = MappingProxyType({2: "stable", 3: "moving", 4: "stable", 5: "stable"})
+_COMMANDS: Final = MappingProxyType({"zero": b"\x02\x02"})
 _TROUBLE: Final = MappingProxyType({1: "fault", 7: "needs calibration", 8: "needs to be zeroed"})
 
 
@@ -196,7 +199,7 @@ def _event(said: _Said, raw: bytes) -> DeviceEvent:
 
 
 def _make(options: Mapping[str, Any]) -> FrameCodec:
-    return FrameCodec(HidStream(_Reports()), _ScaleReports().read)
+    return FrameCodec(HidStream(_Reports()), _ScaleReports().read, commands=_COMMANDS)
 
 
 SPEC = DriverSpec(
@@ -209,5 +212,6 @@ SPEC = DriverSpec(
     maturity="captured",
     interfaces=("usb", "tcp", "memory"),
     tells=("unit", "stability", "overload"),
+    dialogue=Dialogue(commands=tuple(_COMMANDS)),
     stale_after=5.0,
 )

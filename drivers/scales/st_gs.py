@@ -12,9 +12,12 @@ AWH-SA30. 9600 8N1, some 7E1. The dialects of the family differ in commas, paddi
     6-      sign (+, -, blank), blanks or zeros, digits with a point or a comma, unit with or without a blank
 
 The value is 1 to 6 digits before the point and at least one; leading zeros do not count. A bare point after
-the digits is left out. `OL` with a minus is underload. The terminator is CR LF, CR, LF or none, so a frame
-also ends where the next long header begins. The tail of `OL,GS,+99kg` looks like the short form `S,+99kg`:
-that one counts only behind a terminator, or where it is all that came.
+the digits is left out. `OL` with a minus is underload; dashes in the columns of the digits are none. The
+terminator is CR LF, CR, LF or none, so a frame also ends where the next long header begins. The tail of
+`OL,GS,+99kg` looks like the short form `S,+99kg`: that one counts only behind a terminator, or where it is all
+that came.
+
+Many of the family zero at `Z` and tare at `T` (T-Scale, 安衡); CAS indicators do not know these letters.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ _HEADER = rb"(?P<stability>ST|US),(?P<basis>GS|NT|TR|G|N)(?:,|(?=[ +-]))"
 _VALUE = rb"(?P<weight>0*[0-9]{1,6}(?:[.,][0-9]{0,5})?)"
 _UNIT = rb" *(?P<unit>[A-Za-z%]{1,4})"
 _SIGNED = rb" *(?P<sign>[+-]?) *" + _VALUE + _UNIT + rb" *"
-_OUT = rb"(?:GS|NT|TR|G|N),? *%b[0-9., ]*(?:[A-Za-z]{1,3})? *"
+_OUT = rb"(?:GS|NT|TR|G|N),? *%b(?:[0-9., ]*|[0-9. ]*-[-. ]+)(?:[A-Za-z]{1,3})? *"
 
 DIALECT = Dialect(
     framing=Lines(limit=64, start=re.compile(rb"(?:ST|US|OL|UL),(?:GS|NT|TR|G|N)[, +-]", re.IGNORECASE)),
@@ -41,8 +44,10 @@ DIALECT = Dialect(
         ),
     ),
     states=(
-        State(pattern=re.compile(rb"OL," + _OUT % rb"(?:\+|(?=[ 0-9.,]{6}))", re.IGNORECASE), means="overload"),
-        State(pattern=re.compile(rb"OL," + _OUT % rb"-", re.IGNORECASE), means="underload"),
+        State(
+            pattern=re.compile(rb"OL," + _OUT % rb"(?:\+|(?=[ 0-9.,]{6})|(?=-[- ]*-))", re.IGNORECASE), means="overload"
+        ),
+        State(pattern=re.compile(rb"OL," + _OUT % rb"-", re.IGNORECASE), means="underload", may_be_head=True),
         State(pattern=re.compile(rb"UL," + _OUT % rb"[+-]?", re.IGNORECASE), means="underload"),
     ),
     stability={"ST": "stable", "US": "moving", "S": "stable", "U": "moving"},
@@ -60,6 +65,7 @@ DIALECT = Dialect(
     },
     decimal_marks=".,",
     any_case=True,
+    commands={"zero": b"Z\r\n", "tare": b"T\r\n"},
 )
 
 SPEC = scale_driver(

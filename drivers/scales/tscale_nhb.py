@@ -28,8 +28,8 @@ DIALECT = Dialect(
         ),
     ),
     states=(
-        State(pattern=re.compile(rb"OL,(?:GS|NT) *-[ -~]*"), means="underload"),
-        State(pattern=re.compile(rb"OL,(?:GS|NT)[ +][ -~]{6,12}"), means="overload"),
+        State(pattern=re.compile(rb"OL,(?:GS|NT) *-(?!-)[ -~]*"), means="underload", may_be_head=True),
+        State(pattern=re.compile(rb"OL,(?:GS|NT)[ +-][ -~]{6,12}"), means="overload"),  # dashes only fill the columns
     ),
     stability={"ST": "stable", "US": "moving"},
     basis={"GS": "gross", "NT": "net"},

@@ -40,7 +40,7 @@ def _dialect(address: str, read: str) -> Dialect:
         framing=Marked(start=b"\x02", end=b"\x03", limit=32),
         forms=(
             Form(pattern=re.compile(reply + rb"(?P<weight>[0-9]{6})(?P<decimals>[0-4]))" + _CHECK)),
-            Form(pattern=re.compile(reply + rb"(?=.{7}..\Z)(?P<weight>[0-9]+\.[0-9]+))" + _CHECK)),
+            Form(pattern=re.compile(reply + rb"(?=.{7}..\Z)(?P<weight>[0-9]+\.[0-9]*))" + _CHECK)),
         ),
         states=(
             State(pattern=re.compile(rb"(?P<checked>%bA)%b" % (from_us, _CHECK)), means="ack", detail="handshake"),

@@ -252,6 +252,8 @@ class HidPosScannerCodec:
     def _scan(self, raw: bytes, reports: list[tuple[bytes, Layout]]) -> DeviceEvent:
         if len({layout for _, layout in reports}) > 1:
             return Rejected(reason="malformed", raw=raw)
+        if len({told for report, each in reports if (told := each.identifier(report))}) > 1:
+            return Rejected(reason="inconsistent", raw=raw)  # the rest was lost, and another code took its place
         data = b"".join(report[each.data : each.data + report[each.length]] for report, each in reports)
         symbology = reports[0][1].identifier(reports[0][0])
         if _AIM.fullmatch(symbology) is None:

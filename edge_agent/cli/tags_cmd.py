@@ -30,6 +30,8 @@ _LISTEN: Final = 1.0
 _GET_NUMBER: Final = bytes.fromhex("ffca000000")
 _DONE: Final = b"\x90\x00"
 _TRIES: Final = 8
+_EPC_BEGINS: Final = 2
+"""The word of the EPC bank behind CRC and PC."""
 
 
 class _CardGone(Unreadable):
@@ -258,7 +260,10 @@ class _Desk:
             self._find_tag()
             banks = any(step.bank is not None for step in (*self._profile.read, *self._profile.write))
             if banks and not isinstance(self._codec, MemoryCodec):
-                raise Unreadable(f"{self._spec.id} cannot read or write the memory of tags; uhf-m100 can")
+                raise Unreadable(
+                    f"{self._spec.id} cannot read or write the memory of tags; "
+                    "uhf-m100, uhf-r2000, uhf-reader18 and uhf-reader288 can"
+                )
         self._steps()
 
     def _steps(self) -> None:
@@ -345,9 +350,12 @@ class _Desk:
                 return exchanged[1][:-2]
 
     def _memory(self, codec: MemoryCodec, step: Step, data: bytes | None) -> bytes:
+        from edge_agent.driver import AddressingCodec
         from edge_agent.model import Status
 
         assert step.bank is not None
+        if isinstance(codec, AddressingCodec):
+            codec.choose(self._answers["number"])
         if data is None:
             question = codec.read_memory(step.bank, step.word, step.words)
         else:
@@ -363,10 +371,19 @@ class _Desk:
                 continue
             if bytes.fromhex(told[0]) != self._answers["number"]:
                 raise Unreadable(f"{step.name}: another tag answered: {told[0]}")
-            if step.bank == 1 and step.word == 2 and data is not None:
-                self._answers["number"] = data  # from now on it answers by its new number
+            if data is None and len(told[1]) != 2 * step.words:
+                why = f"{len(told[1])} bytes came, {2 * step.words} were asked for"
+                continue
+            if step.bank == 1 and data is not None:
+                self._renumber(step.word, data)
             return told[1]
         raise Unreadable(f"{step.name}: {why}")
+
+    def _renumber(self, word: int, data: bytes) -> None:
+        """The EPC was written to from this word on: from now on the tag answers by its new number."""
+        number, at = self._answers["number"], 2 * (word - _EPC_BEGINS)
+        if at >= 0:
+            self._answers["number"] = number[:at] + data + number[at + len(data) :]
 
     def _hear(self, until: float, late: str) -> list[DeviceEvent]:
         """The events of the next bytes; raises `Unreadable` when it is late."""

@@ -4,7 +4,7 @@ A station is fed observations, commands and ticks by its one thread and answers 
 never touches a device, a database or a clock; time comes with what it is fed.
 """
 
-from edge_agent.station.base import BatchRules, Duty, Outcome, Refused, Settings, Station, View, Watching
+from edge_agent.station.base import BatchRules, Duty, Outcome, Refused, Settings, Station, Tickets, View, Watching
 from edge_agent.station.books import Books
 from edge_agent.station.modes import MODES, make_station
 from edge_agent.station.numbers import Share
@@ -21,6 +21,7 @@ __all__ = [
     "Share",
     "Station",
     "TagRules",
+    "Tickets",
     "View",
     "Watching",
     "make_station",

@@ -74,6 +74,28 @@ class Duty:
         return None if self.person is None else {"person": self.person, "since": self.since}
 
 
+@dataclass(slots=True)
+class Tickets:
+    """The tickets of a counter that nobody has paid: the open one, and those on hold, oldest first. Only the station's
+    own thread changes it; whoever keeps it over a restart may read it at any time. What is on a ticket, the records of
+    its lines say.
+    """
+
+    open: str | None = None
+    held: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """What is kept over a restart."""
+        held = self.held  # first: a ticket that is put aside is there before it is no longer the open one
+        return {"open": self.open, "held": list(held)}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Tickets:
+        """The tickets as they were kept. Raises KeyError or TypeError for what is no such thing."""
+        name = facts["open"]
+        return cls(open=name, held=tuple(each for each in facts["held"] if each != name))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What the plate of a scale says: least and largest load, verification interval e, interval of the display d."""
@@ -117,10 +139,8 @@ class Settings:
     A load under `min_capacity_mg`, the Min on the scale's plate, is flagged. `crates` holds the mass of empty crates
     by name. `share` and `first_number` say which running numbers of trace codes this box issues. `device_flags` is
     what the ledger holds against a scale; every record weighed with it carries that. `capacity` is what the scale's
-    plate says. `duty` is who works here now; `operator` stands in while nobody does.
-
-    what the ledger holds against a scale; every record weighed with it carries that. `duty` is who works here now;
-    `operator` stands in while nobody does. `tags` says when a tag is in view.
+    plate says. `duty` is who works here now; `operator` stands in while nobody does. `tickets` are those of a counter
+    that nobody has paid. `tags` says when a tag is in view.
     """
 
     id: str
@@ -142,6 +162,7 @@ class Settings:
     share: Share = field(default_factory=Share)
     first_number: int | None = None
     duty: Duty = field(default_factory=Duty)
+    tickets: Tickets = field(default_factory=Tickets)
     device_flags: DeviceFlags = no_flags
     capacity: Callable[[str], Capacity] = no_capacity
 

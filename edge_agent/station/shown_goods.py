@@ -13,7 +13,7 @@ def shown_goods(books: Books, *, party: str | None, day: str, now_ms: int, days:
     """Every goods in the page's order. Without a party the usual prices and no batches.
 
     `price_fen` and `price_per` are what rules on `day`. `batches` are the open ones, oldest first; `stopped` says that
-    there are some, and all under a stop of sale.
+    there are some, and all under a stop of sale; `stop` is that of the newest.
     """
     return [_shown(books, item, party, day, now_ms, days) for item in books.catalogue.in_order()]
 
@@ -22,6 +22,11 @@ def _shown(books: Books, item: GoodsItem, party: str | None, day: str, now_ms: i
     quote = books.catalogue.price(item.code, day, party)
     recent = books.recent_batches(party, item.code, now_ms=now_ms, days=days) if party else []
     open_now = books.open_batches(party, item.code, now_ms=now_ms, days=days) if recent else []
+    stop = (
+        None
+        if open_now or not recent
+        else books.stops.met(batch=recent[-1].batch, goods=item.code, lot=None, now_ms=now_ms)
+    )
     return asdict(item) | {
         "gtins": list(item.gtins),
         "price_fen": None if quote is None else quote.price_fen,
@@ -36,4 +41,5 @@ def _shown(books: Books, item: GoodsItem, party: str | None, day: str, now_ms: i
             for account in open_now
         ],
         "stopped": bool(recent) and not open_now,
+        "stop": None if stop is None else stop.id,
     }

@@ -21,22 +21,38 @@ _PAY_METHODS: Final = ("cash", "card", "wechat", "alipay", "unionpay", "ecny", "
 
 
 class Till:
-    """Tickets and payments of one counter. Sales that are not found here are too long ago for it."""
+    """Tickets and payments of one counter. Sales that are not found here are too long ago for it.
+
+    Which tickets are open or on hold outlives this object (`Settings.tickets`); what is on them, the books know.
+    """
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.ticket: str | None = None
+        self._tickets = desk.settings.tickets
         self._lines = 0
-        self._held: dict[str, dict[str, Any]] = {}
+        self._fresh = True
+
+    @property
+    def ticket(self) -> str | None:
+        """The open ticket.
+
+        One that was paid a moment before the power went is not open any more, though it was noted as such.
+        """
+        if self._fresh and self._tickets.open is not None:
+            lines = self._desk.books.sales.on(self._tickets.open)
+            if lines and all(line.settled_by is not None for line in lines):
+                self._tickets.open = None
+        self._fresh = False
+        return self._tickets.open
 
     @property
     def view(self) -> dict[str, Any]:
         """The lines of the open ticket and what they come to, and the tickets that are on hold."""
-        held = list(self._held.values())
+        held = self._on_hold()
         if self.ticket is None:
             return {"lines": [], "ticket_fen": None, "held": held}
-        lines = self._desk.books.sales.on(self.ticket)
-        shown = ("goods_code", "goods_name", "net_mg", "qty", "amount_fen")
+        lines = self._unpaid(self.ticket)
+        shown = ("goods_code", "goods_name", "mode", "net_mg", "qty", "amount_fen")
         return {
             "lines": [{"id": line.id, **{name: line.data[name] for name in shown}} for line in lines],
             "ticket_fen": sum(line.left_fen or 0 for line in lines),
@@ -47,8 +63,22 @@ class Till:
         """Ticket and line of the next sale; without a ticket each sale is a line by itself."""
         if self.ticket is None:
             return {"ticket": None, "line": 1}
-        self._lines += 1
+        lines = self._desk.books.sales.on(self.ticket)
+        self._lines = max(self._lines, *(line.data["line"] for line in lines), 0) + 1
         return {"ticket": self.ticket, "line": self._lines}
+
+    def _unpaid(self, ticket: str) -> list[Line]:
+        return [line for line in self._desk.books.sales.on(ticket) if line.settled_by is None]
+
+    def _on_hold(self) -> list[dict[str, Any]]:
+        """The tickets on hold with what is still to be paid of them; those of which nothing is are no longer there."""
+        if not self._tickets.held:
+            return []
+        found: dict[str, list[int]] = {name: [] for name in self._tickets.held}
+        for line in self._desk.books.sales:
+            if line.settled_by is None and line.data["ticket"] in found:
+                found[line.data["ticket"]].append(line.left_fen or 0)
+        return [{"ticket": name, "lines": len(fen), "fen": sum(fen)} for name, fen in found.items() if fen]
 
     def begin_ticket(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The lines from now on are of one ticket, until it is settled: `ticket`, which may be one that is on hold, or
@@ -60,22 +90,23 @@ class Till:
         name = arguments.text("ticket") or self._desk.paper_number(command.at)
         if self.ticket not in (None, name):
             self._put_aside()
-        self._held.pop(name, None)
-        self.ticket = name
-        self._lines = len(self._desk.books.sales.on(name))
+        self._tickets.open = name
+        self._forget(name)
+        self._lines = 0
         return ()
 
     def _put_aside(self) -> None:
         """The open ticket waits; one without a line is forgotten. Beyond the most that wait, so is the oldest."""
         if self.ticket is None:
             raise NotDone("no-ticket")
-        lines = self._desk.books.sales.on(self.ticket)
-        if lines:
-            fen = sum(line.left_fen or 0 for line in lines)
-            self._held[self.ticket] = {"ticket": self.ticket, "lines": len(lines), "fen": fen}
-            while len(self._held) > _MOST_HELD:
-                del self._held[next(iter(self._held))]
-        self.ticket, self._lines = None, 0
+        if self._desk.books.sales.on(self.ticket):
+            waiting = [each["ticket"] for each in self._on_hold()]
+            self._tickets.held = (*waiting, self.ticket)[-_MOST_HELD:]
+        self._tickets.open, self._lines = None, 0
+
+    def _forget(self, ticket: str) -> None:
+        """A ticket is no longer on hold."""
+        self._tickets.held = tuple(each for each in self._tickets.held if each != ticket)
 
     def settle(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """One payment for `lines` (ids or trace codes of sales) or a `ticket`; `total_fen` is at most what is due."""
@@ -100,18 +131,21 @@ class Till:
             buyer=lines[0].data["buyer"],
             **arguments.some(("channel", "order_no", "pay_digest")),
         )
-        self._held.pop(ticket or "", None)
-        if ticket is not None and ticket == self.ticket:
-            self.ticket, self._lines = None, 0
+        for name in {line.data["ticket"] for line in lines} - {None}:
+            if all(line in lines for line in self._unpaid(name)):
+                self._forget(name)
+                if name == self.ticket:
+                    self._tickets.open, self._lines = None, 0
         return (draft,)
 
     def _lines_to_settle(self, arguments: Arguments) -> list[Line]:
         names = arguments.texts("lines")
         ticket = arguments.text("ticket") or self.ticket
+        found: list[Line | None] = []
         if names:
             found = [self._desk.books.sales.find(name) for name in names]
-        else:
-            found = list(self._desk.books.sales.on(ticket)) if ticket is not None else []
+        elif ticket is not None:
+            found = [*(self._unpaid(ticket) or self._desk.books.sales.on(ticket))]
         lines = list({line.id: line for line in found if line is not None}.values())
         if not lines or None in found:
             raise NotDone("unknown-sale")

@@ -11,6 +11,7 @@ class Notes:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._lock = threading.Lock()
+        self._written = threading.Condition(self._lock)
         self._values: dict[str, str] = dict(connection.execute("SELECT key, value FROM notes"))
         self._changed: set[str] = set()
         self._writing: set[str] = set()
@@ -26,6 +27,11 @@ class Notes:
             if self._values.get(key) != value:
                 self._values[key] = value
                 self._changed.add(key)
+
+    def until_written(self, timeout: float) -> bool:
+        """Wait until all that was set is on disk; False where that takes longer."""
+        with self._lock:
+            return self._written.wait_for(lambda: not (self._changed or self._writing), timeout)
 
     # --- the committer's thread
 
@@ -47,6 +53,7 @@ class Notes:
         """It is on disk."""
         with self._lock:
             self._writing = set()
+            self._written.notify_all()
 
     def rolled_back(self) -> None:
         """It is not; it goes with the next commit."""

@@ -22,7 +22,7 @@ from edge_agent.store import damage, proof, schema, succession
 from edge_agent.store.attestor import Attestor, DayRoots
 from edge_agent.store.catalogues import Catalogues, CatalogueVersion
 from edge_agent.store.committer import Committer, Listener
-from edge_agent.store.errors import Damaged, StoreError, StoreUnusable
+from edge_agent.store.errors import CommitFailed, Damaged, StoreError, StoreUnusable
 from edge_agent.store.lock import Lock
 from edge_agent.store.notes import Notes
 from edge_agent.store.outbox import Outbox
@@ -317,6 +317,12 @@ class Store:
     def set_note(self, key: str, value: str) -> None:
         """Remember a fact; on disk with the next commit or at the latest a second later."""
         self._notes.set(key, value)
+
+    def flush_notes(self, timeout: float) -> None:
+        """Have all notes on disk before this returns. Raises `CommitFailed` where that takes longer."""
+        self._committer.hurry()
+        if not self._notes.until_written(timeout):
+            raise CommitFailed(f"{self.path}: a note was not on disk within {timeout} s")
 
     def newest_catalogue(self, kind: str) -> CatalogueVersion | None:
         """The newest version of the catalogue's goods, parties or prices; None where there never was one."""

@@ -22,6 +22,7 @@ from edge_agent.web.guard import Guard
 from edge_agent.web.live import Live
 from edge_agent.web.looking import Looking
 from edge_agent.web.maintaining import Maintaining
+from edge_agent.web.page_files import PageFiles
 from edge_agent.web.payments import Payments
 from edge_agent.web.people import People
 from edge_agent.web.proving import Proving
@@ -76,11 +77,16 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     door = Door(sessions, people, secure=settings.secure, public_board=settings.public_board)
     cards = None if people is None else Cards(people, agent.settings()["stations"])
     signing = Signing(agent, door, url=lambda: settings.url, secure=settings.secure, cards=cards)
-    live = Live(agent, lambda person: _name_of(people, person), lambda: {"payments": payments.shown()})
+    files = PageFiles()
+    live = Live(
+        agent,
+        lambda person: _name_of(people, person),
+        lambda: {"payments": payments.shown(), "page": files.version},
+    )
     payments = Payments(agent, settings.pay_key, lambda shown: live.tell_part("payments", shown))
     live.on_sale = payments.sold
     streams = Streams()
-    looking = Looking(agent, door, live, streams, signing.facts, stopping)
+    looking = Looking(agent, door, live, streams, files, signing.facts, stopping)
     working = Working(agent, door, payments)
     maintaining = Maintaining(agent, streams, stopping)
     proving = Proving(agent)

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from edge_agent.facade import Facade
 from edge_agent.web.answers import Refusal, number_in, reply
 from edge_agent.web.door import Door, Who
 from edge_agent.web.live import Live
+from edge_agent.web.page_files import PageFiles
 from edge_agent.web.shown import record_facts
 from edge_agent.web.stream import EventStream, Streams, page_events
-
-_STATIC: Final = Path(__file__).parent / "static"
-_KINDS: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".json": "application/json",
-    ".woff2": "font/woff2",
-    ".webmanifest": "application/manifest+json",
-}
-_TEXTS: Final = frozenset({".html", ".css", ".js", ".svg", ".json", ".webmanifest"})
 
 
 class Looking:
@@ -44,6 +28,7 @@ class Looking:
         door: Door,
         live: Live,
         streams: Streams,
+        files: PageFiles,
         facts: Callable[[Any], Mapping[str, Any]],
         stopping: Callable[[], bool],
     ) -> None:
@@ -51,6 +36,7 @@ class Looking:
         self._door = door
         self._live = live
         self._streams = streams
+        self._files = files
         self._facts = facts
         self._stopping = stopping
 
@@ -58,14 +44,14 @@ class Looking:
 
     async def page(self, request: Request, _who: Who) -> Response:
         """The page itself."""
-        return _file(request, _STATIC / "index.html")
+        return self._files.index(request)
 
     async def static(self, request: Request, _who: Who) -> Response:
         """A file of the page."""
-        path = _in_static(request.path_params["name"])
-        if path is None:
-            raise Refusal(404, "not-found", "there is no such file", where="path")
-        return _file(request, path)
+        found = self._files.file(request, request.path_params["name"])
+        if found is None:
+            raise Refusal(404, "not-found", "there is no such file, or none of that version", where="path", right="/")
+        return found
 
     async def no_icon(self, _request: Request, _who: Who) -> Response:
         """Nothing, for browsers that ask for an icon by themselves."""
@@ -183,35 +169,3 @@ class Looking:
                     if name != "day":
                         sums[name] = sums.get(name, 0) + value
         return reply({"days": list(found)[-days:], "month": sums})
-
-
-def _in_static(name: str) -> Path | None:
-    """The file of the page with this name; None where there is none, wherever the name tries to lead."""
-    try:
-        path = (_STATIC / name).resolve()
-        found = path.is_relative_to(_STATIC.resolve()) and path.suffix in _KINDS and path.is_file()
-    except (OSError, ValueError):  # too long, or holds a NUL
-        return None
-    return path if found else None
-
-
-def _file(request: Request, path: Path) -> Response:
-    """A file of the page. Text goes out packed where the browser takes that, a third of it on the wire, and not at
-    all where the browser has this very one.
-    """
-    headers = {"cache-control": "no-cache"}
-    packs = path.suffix in _TEXTS and "gzip" in request.headers.get("accept-encoding", "")
-    if not packs:
-        return FileResponse(path, media_type=_KINDS[path.suffix], headers=headers)
-    data, tag = _packed(path, path.stat().st_mtime_ns)
-    headers |= {"content-encoding": "gzip", "etag": tag, "vary": "accept-encoding"}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=_KINDS[path.suffix], headers=headers)
-
-
-@lru_cache(maxsize=64)
-def _packed(path: Path, _changed_ns: int) -> tuple[bytes, str]:
-    """The packed file, and a tag that tells it from every other state of it."""
-    data = gzip.compress(path.read_bytes(), 9, mtime=0)
-    return data, f'"{hashlib.sha256(data).hexdigest()[:32]}"'

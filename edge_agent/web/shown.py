@@ -12,7 +12,8 @@ from edge_agent.facade import RecentRecord
 _SHOWN: Final = (
     *("indication", "unit", "net_mg", "qty", "mode", "goods_code", "goods_name", "batch", "trace_code", "price_fen"),
     *("price_per", "amount_raw_fen", "amount_fen", "flags", "text", "tag_id", "ticket", "line", "corrects", "result"),
-    *("direction", "pay_method", "total_fen", "operator", "reason", "supplier_name", "lines", "action"),
+    *("direction", "pay_method", "total_fen", "operator", "reason", "supplier_name", "lines", "action", "book_mg"),
+    "book_qty",
 )
 _RESTLESS: Final = ("uptime_s", "counters", "held_up")
 

@@ -231,7 +231,7 @@ DIALECTS: Final = (
     Dialect(
         name="mt-ms204-print",
         title="METTLER TOLEDO MS-TS print line",
-        rate_hz=1.0,
+        rate_hz=4.0,
         make=lambda platter: Talk(platter, stream=says(mt_ms204)),
         source="captures of an MS204TS",
         build=GRAMS,

@@ -61,12 +61,12 @@ class _Client:
 
 
 class LlrpReader:
-    """The reader, on a thread of its own. `silence`, `speak`, `hold`, `drop` may be called from any thread."""
+    """The reader, on a thread of its own. `silence`, `speak`, `hold`, `drop`, `switch`: from any thread."""
 
     def __init__(self, tags: Field, host: str = "127.0.0.1", port: int = 0) -> None:
         self._field = tags
         self._reserved = ReservedPort(host, port)
-        self._listener = self._reserved.listener()
+        self._listener: socket.socket | None = self._reserved.listener()
         self._client: _Client | None = None
         self._spec: RoSpec | None = None
         self._number = 0
@@ -74,6 +74,7 @@ class LlrpReader:
         self._silent = threading.Event()
         self._held = threading.Event()
         self._drop = threading.Event()
+        self._off = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hwsim-llrp", daemon=True)
         self.connections = 0
         self.refused = 0
@@ -125,6 +126,10 @@ class LlrpReader:
         """Reset the client's connection."""
         self._drop.set()
 
+    def switch(self, on: bool) -> None:
+        """Power. Off: its client is reset and new ones are refused. On again it knows nothing of before."""
+        (self._off.clear if on else self._off.set)()
+
     def start(self) -> LlrpReader:
         """Power on."""
         self._thread.start()
@@ -138,7 +143,8 @@ class LlrpReader:
             if self._thread.is_alive():
                 raise TimeoutError(f"the reader did not stop within {timeout} s")
         self._forget()
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._reserved.close()
 
     def __enter__(self) -> LlrpReader:
@@ -151,11 +157,16 @@ class LlrpReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._drop.is_set():
+            if self._drop.is_set() or self._off.is_set():
                 self._drop.clear()
                 if self._client is not None:
                     abort(self._client.connection)
                     self._client = None
+            if self._off.is_set():
+                self._away()
+                continue
+            if self._listener is None:
+                self._listener = self._reserved.listener()
             client = self._client
             listening = [self._listener, *([client.connection] if client and not self._silent.is_set() else [])]
             writing = [client.connection] if client and client.waiting else []
@@ -167,6 +178,12 @@ class LlrpReader:
             if self._client is not None and not self._silent.is_set():
                 self._tick(self._client, time.monotonic())
                 self._flush(self._client)
+
+    def _away(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener, self._spec = None, None
+        self._stopping.wait(LOOK_UP)
 
     def _accept(self, listener: socket.socket) -> None:
         try:

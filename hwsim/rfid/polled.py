@@ -10,6 +10,7 @@ from typing import Final
 
 from hwsim.rfid.checks import crc_gen2, crc_uhfreader, pc
 from hwsim.rfid.field import Field
+from hwsim.rfid.memory import TagMemory
 
 MAX_COMMAND: Final = 300
 
@@ -75,7 +76,7 @@ class M100(Polled):
 
     def __init__(self, field: Field) -> None:
         super().__init__(field)
-        self._banks: dict[tuple[bytes, int], bytes] = {}
+        self._tags = TagMemory(field)
 
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
         if typed[0] not in self._ENDS:
@@ -110,26 +111,18 @@ class M100(Polled):
             yield self._frame(start, 1, 0xFF, bytes([self._UNKNOWN]))
 
     def _memory(self, start: int, code: int, told: bytes, now: float) -> bytes:
-        """Read (39) or write (49) words of the first tag that is heard: TID and user memory, and its EPC."""
+        """Read (39) or write (49) words of the first tag that is heard."""
         bank, word, words = told[4], int.from_bytes(told[5:7], "big"), int.from_bytes(told[7:9], "big")
         heard = self._field.round(now)
-        if not heard or bank not in (1, 2, 3) or len(told) < 9:
+        if not heard:
             return self._frame(start, 1, 0xFF, bytes([0x09 if code == 0x39 else 0x10]))
         number = heard[0].number
-        memory = bytearray(self._banks.setdefault((number, bank), bytes.fromhex("e2801160") + bytes(28)))
-        if bank == 1:
-            memory = bytearray(bytes(2) + pc(number) + number)
-        if 2 * (word + words) > len(memory) or (code == 0x49 and (bank == 2 or len(told) != 9 + 2 * words)):
-            return self._frame(start, 1, 0xFF, b"\xa3")
         who = bytes([2 + len(number)]) + pc(number) + number
         if code == 0x39:
-            return self._frame(start, 1, code, who + bytes(memory[2 * word : 2 * (word + words)]))
-        memory[2 * word : 2 * (word + words)] = told[9:]
-        if bank == 1:
-            self._field.rewrite(number, bytes(memory[4:]))
+            data = self._tags.read(number, bank, word, words)
         else:
-            self._banks[number, bank] = bytes(memory)
-        return self._frame(start, 1, code, who + b"\x00")
+            data = b"\0" if len(told) == 9 + 2 * words and self._tags.write(number, bank, word, told[9:]) else None
+        return self._frame(start, 1, 0xFF, b"\xa3") if data is None else self._frame(start, 1, code, who + data)
 
     def _frame(self, start: int, kind: int, code: int, parameters: bytes) -> bytes:
         body = bytes([kind, code]) + len(parameters).to_bytes(2, "big") + parameters
@@ -137,12 +130,16 @@ class M100(Polled):
 
 
 class R2000(Polled):
-    """`A0 len address cmd … check`. Inventory 89 reads the antenna that 74 selected and ends with what it counted."""
+    """`A0 len address cmd … check`. Inventory 89 reads the antenna that 74 selected and ends with what it counted.
+
+    81 reads and 82 writes memory of whatever tags are heard; each answers for itself and says which it is.
+    """
 
     ADDRESS: Final = 1
 
     def __init__(self, field: Field) -> None:
         super().__init__(field)
+        self._tags = TagMemory(field)
         self._antenna = 0
 
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
@@ -177,10 +174,36 @@ class R2000(Polled):
                 told = bytes([6 << 2 | number & 3]) + pc(tag.number) + tag.number + bytes([rssi])
                 yield self._frame(bytes([code]) + told)
             yield self._frame(bytes([code, self._antenna, 0, 20]) + len(heard).to_bytes(4, "big"))
+        elif code in (0x81, 0x82):
+            yield from self._memory(code, command[4:-1], now)
         elif code == 0x72:
             yield self._frame(bytes([code, 7, 8]))
         else:
             yield self._frame(bytes([code, 0x40]))
+
+    def _memory(self, code: int, told: bytes, now: float) -> Iterator[bytes]:
+        writes = code == 0x82
+        if len(told) < (7 if writes else 3):
+            yield self._frame(bytes([code, 0x41]))
+            return
+        bank, word, words = told[4:7] if writes else told[:3]
+        heard = self._field.round(now, self._antenna + 1)
+        if not heard:
+            yield self._frame(bytes([code, 0x36]))
+        for tag in heard:
+            who = pc(tag.number) + tag.number
+            who += crc_gen2(who)
+            place = bytes([6 << 2 | self._antenna & 3, 1])
+            if writes:
+                done = len(told) == 7 + 2 * words and self._tags.write(tag.number, bank, word, told[7:])
+                answer = who + bytes([0x10 if done else 0x33])
+            else:
+                data = self._tags.read(tag.number, bank, word, words)
+                if data is None:
+                    yield self._frame(bytes([code, 0x32]))
+                    continue
+                answer = who + data + bytes([len(data)])
+            yield self._frame(bytes([code]) + len(heard).to_bytes(2, "big") + bytes([len(answer) - 1]) + answer + place)
 
     def _frame(self, body: bytes) -> bytes:
         frame = bytes([0xA0, len(body) + 2, self.ADDRESS]) + body
@@ -188,14 +211,21 @@ class R2000(Polled):
 
 
 class Reader18(Polled):
-    """`len address cmd … CRC`. Inventory 01 tells all tags, in several frames where they do not fit into one."""
+    """`len address cmd … CRC`. Inventory 01 tells all tags, in several frames where they do not fit into one.
+
+    02 reads and 03 writes memory of the tag whose EPC the command holds.
+    """
 
     ADDRESS: Final = 0
     _PER_FRAME: Final = 12
 
+    def __init__(self, field: Field) -> None:
+        super().__init__(field)
+        self._tags = TagMemory(field)
+
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
         size = 1 + typed[0]
-        if not 5 <= size <= 40:
+        if not 5 <= size <= 120:
             return 1, None
         if len(typed) < size:
             return 0, None
@@ -209,10 +239,27 @@ class Reader18(Polled):
             return
         if command[2] == 0x01:
             yield from self._inventory(now)
+        elif command[2] in (0x02, 0x03):
+            yield self._memory(command[2], command[3:-2], now)
         elif command[2] == 0x21:
             yield self._frame(b"\x21\x00" + bytes.fromhex("0203090300001e0a"))
         else:
             yield self._frame(bytes([command[2], 0xFE]))
+
+    def _memory(self, code: int, told: bytes, now: float) -> bytes:
+        """`[words]  EPC words  EPC  bank  word  words or data  password (4)`."""
+        many = told[0] if code == 0x03 else 0
+        rest = told[1:] if code == 0x03 else told
+        number, rest = rest[1 : 1 + 2 * rest[0]], rest[1 + 2 * rest[0] :]
+        if len(rest) != (6 + 2 * many if code == 0x03 else 7):
+            return self._frame(bytes([code, 0xFF]))
+        if number not in [tag.number for tag in self._field.round(now)]:
+            return self._frame(bytes([code, 0xFB]))
+        if code == 0x02:
+            data = self._tags.read(number, rest[0], rest[1], rest[2])
+            return self._frame(bytes([code, 0xFC, 0x03]) if data is None else bytes([code, 0x00]) + data)
+        done = self._tags.write(number, rest[0], rest[1], rest[2:-4])
+        return self._frame(bytes([code, 0x00]) if done else bytes([code, 0xFC, 0x04]))
 
     def _inventory(self, now: float) -> Iterator[bytes]:
         heard = [tag.number for tag in self._field.round(now)]

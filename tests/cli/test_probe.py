@@ -11,6 +11,8 @@ import pytest
 
 from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
+from edge_agent.prober import Prober
+from edge_agent.registry import discover
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings, weighings
@@ -61,6 +63,60 @@ def test_an_instrument_that_must_be_asked_is_found_with_active_only(
     code, found = probed(capsysbinary, device.port.name, "--seconds", "0.5", "--active")
     assert (code, found["fits"][0]["driver"], found["fits"][0]["checksummed"]) == (0, "cas-poll", True)
     assert device.report["bytes_received"] > 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "others"),
+    [
+        ("and-standard", {"mt-sics"}),  # its own poll is one a second: too few answers to judge by
+        ("mt-sics", {"and-standard", "toledo-8217", "sma"}),  # `W` without an end spoils the first `SIR`
+    ],
+)
+def test_asking_gets_enough_answers_and_stops_when_it_knows(
+    dialect: str, others: set[str], plugged: Callable[..., Device]
+) -> None:
+    device = plugged(dialect)
+    registry = discover()
+    for name in set(registry.drivers) - others - {dialect, "serial-scanner"}:
+        del registry.drivers[name]
+    asked: list[str] = []
+    prober = Prober(registry, tell=lambda word, facts: asked.append(facts.get("driver", "")))
+    report = prober.probe(prober.port(device.port.name), seconds=0.3, active=True)
+    best = report.fits[0]
+    assert (best.driver, best.frames >= 5, best.share) == (dialect, True, 1.0)
+    assert dialect in asked
+    assert not best.decisive or asked[-1] == dialect
+
+
+class SevenBits:
+    """A scale of seven bits and even parity behind a device server that passes eight on."""
+
+    def __init__(self) -> None:
+        self._scale = Scale(DIALECTS["st-gs"], Platter(ScaleSettings()), script=weighings([1_235_000], every=9, hold=8))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scale, name)
+
+    def tick(self, now: float) -> list[bytes]:
+        return [bytes(b | (b.bit_count() & 1) << 7 for b in data) for data in self._scale.tick(now)]
+
+
+def test_parity_that_a_device_server_passes_on_is_told_and_what_is_printed_reads_it(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    device = Device(SevenBits(), open_port("tcp:0")).start()
+    try:
+        code, found = probed(capsysbinary, device.port.name, "--seconds", "2")
+        assert (code, found["warnings"][0]["warning"]) == (0, "parity")
+        config = tmp_path / "agent.toml"
+        config.write_text(f'[gateway]\nid = "b"\nsite = "s"\n[store]\npath = "{tmp_path}/r.db"\n' + found["device"])
+        assert run(["config", "check", str(config)]) == 0
+        capsysbinary.readouterr()
+        assert run(["devices", "watch", "scale-1", "--config", str(config), "--seconds", "2"]) == 0
+        events = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+        assert {"reading"} == {event["event"] for event in events[1:]}, events
+    finally:
+        device.stop()
 
 
 def test_both_languages_and_the_table(

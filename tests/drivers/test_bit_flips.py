@@ -125,7 +125,7 @@ def rdm6300(chance: random.Random) -> bytes:
 
 
 def pn532(chance: random.Random) -> bytes:
-    uid = chance.randbytes(chance.choice((4, 7)))
+    uid = b"\x04" + chance.randbytes(chance.choice((3, 6)))  # 04: NXP; not every first byte can be
     body = b"\xd5\x4b\x01\x01\x00\x04\x08" + bytes([len(uid)]) + uid
     return b"\x00\x00\xff" + bytes([len(body), -len(body) & 0xFF]) + body + bytes([-sum(body) & 0xFF, 0])
 

@@ -8,6 +8,8 @@ import pytest
 
 from drivers.vectors import describe
 from edge_agent.driver import Codec, CodecOutput, DriverSpec, Send
+from hwsim.instruments import DIALECTS, Scale
+from hwsim.load import Platter, ScaleSettings
 
 ANSWER = bytes.fromhex("0102532030302e3438386b67650304")
 
@@ -29,6 +31,31 @@ def test_cas_asks_is_acknowledged_asks_for_weight_and_rests(cas: Codec) -> None:
     assert words(cas.tick(10.3)) == []
     assert cas.deadline == pytest.approx(10.4)
     assert words(cas.tick(10.4)) == ["05"]
+
+
+def test_cas_is_asked_for_price_and_amount_where_that_is_wanted(specs: Mapping[str, DriverSpec]) -> None:
+    """The simulator, written from the makers' page by itself, must answer with what the driver understands."""
+    platter = Platter(ScaleSettings())
+    scale = Scale(DIALECTS["cas-poll"], platter)
+    platter.set_load(1_235_000, 0.0)
+    codec = specs["cas-poll"].make({"price": True})
+    (asked,) = codec.tick(5.0)
+    assert isinstance(asked, Send)
+    first = codec.feed(b"".join(scale.receive(asked.data, 5.0)), 5.0)
+    assert words(first) == ["status ack", "12"]
+    assert isinstance(first[1], Send)
+    told = words(codec.feed(b"".join(scale.receive(first[1].data, 5.0)), 5.0))
+    assert told == ["1.235 kg stable - price=0.00 amount=0.00"]
+
+
+def test_cas_zeroes_and_tares_when_it_is_told_to(specs: Mapping[str, DriverSpec]) -> None:
+    platter = Platter(ScaleSettings())
+    scale = Scale(DIALECTS["cas-poll"], platter)
+    platter.set_load(1_235_000, 0.0)
+    (command,) = specs["cas-poll"].make({}).command("tare", 5.0)
+    assert isinstance(command, Send)
+    scale.receive(command.data, 5.0)
+    assert platter.indication(5.0).text.strip() == "0.000"
 
 
 def test_cas_that_says_nak_is_asked_again_later(cas: Codec) -> None:

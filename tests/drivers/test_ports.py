@@ -242,7 +242,10 @@ def test_what_failing_to_open_means(number: int, kind: type[TransportError], say
         ("rfc2217:host", "HOST:PORT"),
         ("tcp:host:99999", "HOST:PORT with a port of 1 to 65535"),
         ("tcp:fe80::1:4001", "in brackets"),
-        ("tcp:host:4001?baud=9600", "no setting 'baud'; its settings are connect_timeout"),
+        ("tcp:host:4001?baud=9600", "no setting 'baud'; its settings are bytesize"),
+        ("tcp:host:4001?bytesize=7", "bytesize=7 with a parity of E, O, M or S"),
+        ("tcp:host:4001?parity=E", "bytesize=7 with a parity of E, O, M or S"),
+        ("tcp:host:4001?bytesize=7&parity=X", "one of N, E, O, M, S"),
         ("tcp:host:4001?keepalive=0", "keepalive=0 is not possible; a number from 1"),
         ("memory:x?baud=1", "it takes no settings"),
     ],
@@ -371,6 +374,23 @@ def test_tcp_reads_writes_and_sees_the_end(listener: socket.socket, specs: Mappi
     assert session.read(0.0) == []
     far.close()
     assert weights(until_gone(session)) == []
+
+
+@pytest.mark.parametrize(("parity", "sent"), [("E", b"\x53\xd4\xac\x8d\x0a"), ("O", b"\xd3\x54\x2c\x0d\x8a")])
+def test_tcp_takes_a_parity_off_that_a_device_server_passes_on(
+    parity: str, sent: bytes, listener: socket.socket
+) -> None:
+    port = transport(f"tcp:127.0.0.1:{listener.getsockname()[1]}?bytesize=7&parity={parity}")
+    port.open()
+    far, _ = listener.accept()
+    far.sendall(sent)
+    assert port.read(5.0) == b"ST,\r\n"
+    far.sendall(bytes((sent[0] ^ 0x80, sent[1] ^ 1)))
+    assert port.read(5.0) == b"\xff\xff", "a byte with the wrong parity must spoil its frame"
+    port.write(b"ST,\r\n", 1.0)
+    assert far.recv(64) == sent
+    port.close()
+    far.close()
 
 
 def test_tcp_refused_and_reset_are_disconnected(listener: socket.socket) -> None:

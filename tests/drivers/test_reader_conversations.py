@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from drivers.vectors import describe
-from edge_agent.driver import Codec, CodecOutput, DriverSpec, HangUp, Send
+from edge_agent.driver import AddressingCodec, Codec, CodecOutput, DriverSpec, HangUp, MemoryCodec, Send
 
 GREETING = bytes.fromhex("043f000000200ab288c900f600160080000c0004f8535baadaff010000060000")
 NO_TAG = bytes.fromhex("bb01ff000115167e")
@@ -59,6 +59,65 @@ def test_r2000_reads_its_antennas_in_turn(specs: Mapping[str, DriverSpec]) -> No
         codec.feed(answer, at + 0.01)
         at += 0.1
     assert asked == ["a004017400e7", "a004018901d1", "a004017401e6", "a004018901d1", "a004017400e7"]
+
+
+CAPTURED = "a0270181 0001 1e 3000e20000191105010711105125c5a9 3000e20000191105010711105125 0e 14 01 47"
+"""An R2000's answer to 81: the EPC bank of a tag, as a public test printed it."""
+
+
+def memory_answer(body: str) -> bytes:
+    raw = bytes.fromhex("a0") + bytes([len(bytes.fromhex(body)) + 1]) + bytes.fromhex(body)
+    return raw + bytes([-sum(raw) & 0xFF])
+
+
+def test_r2000_tells_which_tag_its_memory_is_of(specs: Mapping[str, DriverSpec]) -> None:
+    codec = specs["uhf-r2000"].make({"poll": False})
+    assert isinstance(codec, MemoryCodec)
+    number = "E20000191105010711105125"
+    assert codec.memory_in(bytes.fromhex(CAPTURED)) == (number, bytes.fromhex("3000" + number))
+    body = CAPTURED.replace(" ", "")[4:-2]
+    assert memory_answer(body).hex() == CAPTURED.replace(" ", "")
+    assert codec.memory_in(memory_answer(body.replace("c5a9", "c5a8"))) is None  # the CRC of the tag
+    assert codec.memory_in(memory_answer(body.replace("810001", "810002"))) is None
+    assert codec.memory_in(memory_answer(body[:-6] + "001401")) is None  # nothing was read: what is no tag's CRC
+    written = f"0182 0001 10 3000{number}c5a9 10 14 01".replace(" ", "")
+    assert codec.memory_in(memory_answer(written)) == (number, b"")
+    assert codec.memory_in(memory_answer(written[:-6] + "331401")) is None
+    for data in ("018136", "018132", "018233"):
+        assert codec.memory_in(memory_answer(data)) is None
+
+
+@pytest.mark.parametrize(
+    ("driver", "question"),
+    [
+        ("uhf-m100", "bb003900090000000003000200044b7e"),
+        ("uhf-r2000", "a0060181030204cf"),
+        ("uhf-reader18", "18ff0206e2000017221101441890abcd030204000000000749"),
+    ],
+)
+def test_memory_is_asked_for_as_the_manuals_have_it(
+    driver: str, question: str, specs: Mapping[str, DriverSpec]
+) -> None:
+    codec = specs[driver].make({"poll": False})
+    assert isinstance(codec, MemoryCodec)
+    if isinstance(codec, AddressingCodec):
+        codec.choose(bytes.fromhex("e2000017221101441890abcd"))
+    assert codec.read_memory(3, 2, 4).data.hex() == question
+
+
+def test_a_reader_that_finds_tags_by_their_number_refuses_what_its_questions_do_not_hold(
+    specs: Mapping[str, DriverSpec],
+) -> None:
+    codec = specs["uhf-reader288"].make({"poll": False})
+    assert isinstance(codec, AddressingCodec)
+    with pytest.raises(ValueError, match="an EPC of 32 bytes"):
+        codec.choose(bytes(32))
+    codec.choose(bytes(30))
+    assert codec.read_memory(3, 0, 40).data[0] + 1 <= 0x60
+    assert codec.write_memory(3, 0, bytes(32)).data[0] + 1 <= 0x60
+    for wrong in (lambda: codec.read_memory(3, 0, 41), lambda: codec.write_memory(3, 256, b"ab")):
+        with pytest.raises(ValueError, match="words"):
+            wrong()
 
 
 def test_more_to_come_is_no_end_of_a_round(specs: Mapping[str, DriverSpec]) -> None:

@@ -53,7 +53,8 @@ def test_cas_wants_its_greeting_first() -> None:
     assert ask(made, b"\x05", 5.0) == b"\x06"
     assert ask(made, b"\x11", 5.0) == bytes.fromhex("0102532030302e3439306b676c0304")
     assert ask(made, b"\x11", 5.0) == b"", "one answer for one greeting"
-    assert ask(made, b"\x05\x12", 5.0) == b"\x06\x15"
+    priced = b"\x06\x01\x02    0.00\x1e\x03\x02S 00.490kgl\x03\x02    0.00\x1e\x03\x04"
+    assert ask(made, b"\x05\x12", 5.0) == priced
     ask(made, b"<TK>\t", 5.0)
     assert ask(made, b"\x05\x11", 5.0)[5:11] == b"00.000"
 

@@ -17,7 +17,7 @@ from edge_agent.driver import PortUrl
 from edge_agent.tag_profile import BadProfile, parse_profile
 from hwsim.device import Device
 from hwsim.ports import TcpPort
-from hwsim.rfid import M100
+from hwsim.rfid import READERS
 from hwsim.rfid.card import VirtualCard
 from hwsim.rfid.field import Field, Tag
 
@@ -279,22 +279,75 @@ def test_keys_are_asked_for_and_guarded(files: Path, capsys: pytest.CaptureFixtu
 NUMBER = bytes.fromhex("3034257bf7194e4000001a85")
 
 
-def test_a_tag_is_read_and_written(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Device(M100(Field([Tag(number=NUMBER)], missed=0.2)), TcpPort()) as device:
+MEMORY = ("uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288")
+RENUMBER = """
+
+[[read]]
+name = "bank"
+bank = "epc"
+word = 2
+words = 6
+
+[[field]]
+name = "own"
+from = "bank"
+length = 12
+as = "hex"
+
+[[write]]
+name = "bank"
+bank = "epc"
+word = 2
+"""
+
+
+def played(family: str, *numbers: bytes) -> Device:
+    tags = [Tag(number=number) for number in numbers]
+    return Device(READERS[family](Field(tags, missed=0.2)), TcpPort())
+
+
+@pytest.mark.parametrize("family", MEMORY)
+def test_a_tag_is_read_and_written(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", family) + RENUMBER)
+    other = (NUMBER[:-4] + b"\x00\x00\x00\x07").hex().upper()
+    more = ("--set", f"own={other}", "--set", "crate=BLUE-07")
+    with played(family, NUMBER) as device:
         port = device.port.name
+        assert run(tags("write", port, files, *more, profile="uhf.toml")) == 2  # only shown
+        assert other in capsys.readouterr().err
+        assert run(tags("write", port, files, *more, "--active", profile="uhf.toml")) == 0
+        capsys.readouterr()
         assert run(tags("read", port, files, profile="uhf.toml")) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["number"] == NUMBER.hex().upper()
-        assert told["fields"]["maker"] == "E2801160"
-        assert told["problems"] == []
-        written = tags("write", port, files, "--set", "crate=BLUE-07", "--active", profile="uhf.toml")
-        assert run(written) == 0
-        assert json.loads(capsys.readouterr().out)["fields"]["crate"] == "BLUE-07"
+    told = json.loads(capsys.readouterr().out)
+    assert told["number"] == told["fields"]["own"] == other
+    assert told["fields"]["maker"] == "E2801160"
+    assert told["fields"]["crate"] == "BLUE-07"
+    assert told["problems"] == []
 
 
-def test_with_two_tags_none_is_touched(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    two = [Tag(number=NUMBER), Tag(number=bytes(reversed(NUMBER)))]
-    with Device(M100(Field(two)), TcpPort()) as device:
+def test_what_is_only_shown_is_not_written(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with played("uhf-m100", NUMBER) as device:
+        port = device.port.name
+        assert run(tags("write", port, files, "--set", "crate=BLUE-07", profile="uhf.toml")) == 2
+        capsys.readouterr()
+        assert run(tags("read", port, files, profile="uhf.toml")) == 0
+    assert json.loads(capsys.readouterr().out)["fields"]["crate"] == ""
+
+
+@pytest.mark.parametrize("family", MEMORY)
+def test_a_place_that_a_tag_does_not_have_is_told(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "uhf.toml").write_text(
+        UHF.replace("uhf-m100", family).replace("word = 2\nwords = 4", "word = 90\nwords = 4")
+    )
+    with played(family, NUMBER) as device:
+        assert run(tags("read", device.port.name, files, profile="uhf.toml")) == 69
+    assert "user: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("family", MEMORY)
+def test_with_two_tags_none_is_touched(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", family))
+    with played(family, NUMBER, bytes(reversed(NUMBER))) as device:
         more = ("--set", "crate=X", "--active")
         assert run(tags("write", device.port.name, files, *more, profile="uhf.toml")) == 69
         assert device.instrument.counters["commands"] > 0
@@ -302,9 +355,7 @@ def test_with_two_tags_none_is_touched(files: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_reader_without_memory_commands_says_so(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from hwsim.rfid import Reader18
-
-    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", "uhf-reader18"))
-    with Device(Reader18(Field([Tag(number=NUMBER)])), TcpPort()) as device:
+    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", "mercury"))
+    with played("mercury", NUMBER) as device:
         assert run(tags("read", device.port.name, files, profile="uhf.toml")) == 69
-    assert "uhf-reader18 cannot read or write the memory of tags" in capsys.readouterr().err
+    assert "mercury cannot read or write the memory of tags" in capsys.readouterr().err

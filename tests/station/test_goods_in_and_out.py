@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from edge_agent.station import Tickets
+
 STALL = "3706025690012"
 SUPPLIER = "3706025690999"
 TRACE = "37060256909990000058"
@@ -397,6 +399,35 @@ def test_single_sales_are_paid_by_their_trace_code_less_what_came_back(stall: An
     stall.do("return", sale=sale["id"], reason="x", net_mg=500_000)
     record = stall.do("settle", lines=[sale["trace_code"]], pay_method="cash")[0]
     assert (record["lines_fen"], record["pay_method"]) == (750, "cash")
+
+
+def test_tickets_are_taken_up_after_a_restart(hall: Any) -> None:
+    """What outlives a station is which tickets there are; the books bring the rest."""
+    tickets = Tickets()
+    before = hall.place("sale", "stall", tickets=tickets)
+    before.do("ticket")
+    on_hold, sale = before.detail["ticket"], before.sell()
+    before.do("ticket", hold=True)
+    before.do("ticket")
+    still_open = before.detail["ticket"]
+    before.sell()
+    after = hall.place("sale", "stall", tickets=Tickets.of(tickets.facts()))
+    assert after.detail["held"] == [{"ticket": on_hold, "lines": 1, "fen": sale["amount_fen"]}]
+    assert after.detail["ticket"] == still_open
+    assert after.sell()["line"] == 2
+    # The payment was committed, and the power went before that it is paid was noted.
+    noted = Tickets.of(tickets.facts())
+    after.do("settle", pay_method="cash")
+    again = hall.place("sale", "stall", tickets=noted)
+    assert again.detail["ticket"] is None
+    assert again.sell()["ticket"] is None
+    # A ticket of which every line is void is on hold no longer, and a part of it paid leaves the rest there.
+    again.do("ticket", ticket=on_hold)
+    second = again.sell()
+    again.do("settle", lines=[sale["id"]], pay_method="cash")
+    assert (again.detail["ticket"], again.detail["ticket_fen"]) == (on_hold, second["amount_fen"])
+    again.do("settle", lines=[second["id"]], pay_method="cash")
+    assert again.detail["ticket"] is None
 
 
 def test_what_cannot_be_settled_is_refused(stall: Any) -> None:

@@ -50,6 +50,10 @@ id = "F1"
 mode = "transform"
 devices = ["scale-2"]
 party = "3706025690012"
+[[station]]
+id = "G1"
+mode = "log"
+devices = ["scale-2"]
 """
 
 CONFIG = """\

@@ -5,7 +5,7 @@ import * as sound from "./sound.js";
 export async function ask(path, body, again) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
-  if (s.session && s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
+  if (s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
   const request = { method: body === undefined ? "GET" : "POST", headers, credentials: "same-origin" };
   if (body !== undefined) request.body = JSON.stringify(body);
   try {
@@ -15,8 +15,8 @@ export async function ask(path, body, again) {
       answer.ok = false;
       answer.refused = answer.refused || answer.error;
     } else if (answer.ok === undefined) answer.ok = true;
-    if (response.status === 401 && s.session && (answer.error === "sign-in" || answer.error === "locked")) {
-      change({ session: Object.assign({}, s.session, answer.error === "locked" ? { locked: true } : { signed_in: false }) });
+    if (response.status === 401 && (answer.error === "sign-in" || answer.error === "locked")) {
+      change({ session: { ...s.session, ...(answer.error === "locked" ? { locked: true } : { signed_in: false }) } });
     }
     // The token is another one since somebody signed in on another page of this browser.
     if (answer.error === "csrf" && !again) {
@@ -32,9 +32,21 @@ export async function ask(path, body, again) {
   }
 }
 
-// Have a station do something. What it keeps is on disk when this returns.
+// A path with what is put into it escaped.
+export const to = (parts, ...names) => parts.reduce((path, part, at) => path + encodeURIComponent(names[at - 1]) + part);
+
+const TOO_LONG = 10000; // ms
+const lastOf = {}; // by station: what became of the order before
+
+// Have a station do something. What it keeps is on disk when this returns. Orders of one page reach a station in the
+// order in which they were given: two requests may overtake each other, and a price would be that of the goods before.
 export function order(name, args, station) {
-  return ask(`/api/stations/${encodeURIComponent(station || s.station)}/${name}`, { arguments: args || {} });
+  const at = station || s.station;
+  const before = lastOf[at] || Promise.resolve();
+  const lost = new Promise((done) => setTimeout(done, TOO_LONG, { ok: false, refused: "lost-page" }));
+  const answer = before.then(() => Promise.race([ask(to`/api/stations/${at}/${name}`, { arguments: args || {} }), lost]));
+  lastOf[at] = answer;
+  return answer;
 }
 
 // Why something was not done, in words.

@@ -1,10 +1,13 @@
 // The page itself: what is around the screens, which screen is shown, keys, and what scanners type.
-import { h, key, choice, render } from "./dom.js";
-import { s, change, keep, onChange, say, view } from "./state.js";
-import { ask, order, tell } from "./api.js";
+import { h, render } from "./dom.js";
+import { choice } from "./forms.js";
+import { s, change, keep, onChange, say, store, toast, view } from "./state.js";
+import { ask, order, tell, to } from "./api.js";
+import { edition, speak } from "./load.js";
+import { absent, again, part } from "./lazy.js";
 import { start, restart, on } from "./stream.js";
 import { listen, isField } from "./wedge.js";
-import { icon } from "./draw.js";
+import { icon } from "./icons.js";
 import { open, addSheet, sheet } from "./sheets.js";
 import * as sound from "./sound.js";
 import { gate } from "./sign.js";
@@ -12,26 +15,27 @@ import { blocked } from "./blocked.js";
 import * as sell from "./sell.js";
 
 const MINUTE = 60000;
-const LAZY = {};
-const screens = { sale: sell };
+const AGAIN = 2000; // ms
 const root = document.getElementById("app");
 
-// Screens other than the counter are loaded when they are first wanted.
+const nameOfScreen = () => (s.screen === "work" && view().mode === "sale" ? "sale" : s.screen);
+
+// The screen that is wanted. Others than the counter are loaded when they are first opened.
 function screen() {
-  const now = view();
-  if (!now) return null;
-  const name = s.screen === "work" ? (now.mode === "sale" ? "sale" : "work") : s.screen;
-  if (screens[name]) return screens[name];
-  if (!LAZY[name]) {
-    LAZY[name] = import(`./${name}.js`).then((loaded) => {
-      screens[name] = loaded;
-      if (loaded.enter) loaded.enter();
-      change({});
-    }, () => {
-      delete LAZY[name];
-    });
+  if (!view()) return null;
+  const name = nameOfScreen();
+  return name === "sale" ? sell : part(name, (module) => { if (module.enter && nameOfScreen() === name) module.enter(); });
+}
+
+const wait = () => (view() ? absent(nameOfScreen()) : h("p.wait", say("waiting")));
+
+// After an upgrade of the gateway this page is an old one. It begins anew once nothing is being typed; the address says
+// that it did, so that a cache in between that keeps the old page cannot make it do so for ever.
+function renew() {
+  const now = s.about && s.about.page;
+  if (now && now !== edition && location.search !== `?${now}` && !s.sheet && !isField(document.activeElement)) {
+    location.replace(`/?${now}${location.hash}`);
   }
-  return null;
 }
 
 // ---- header and navigation
@@ -46,32 +50,40 @@ function header() {
   const [link, glyph] = linkState();
   const status = s.status || {};
   const stations = Object.keys(s.stations).sort();
-  const operator = s.session && s.session.person;
+  const operator = s.session.person;
   return h("header.top", { key: "top" },
-    h("h1.place", {},
-      h("span.market", {}, (s.about && s.about.site) || say("title"), " "),
+    h("h1.place",
+      h("span.market", (s.about && s.about.site) || say("title"), " "),
       stations.length > 1
         ? h("select.stall", { "aria-label": say("station"), value: s.station, onchange: (e) => go(s.screen, e.target.value) },
           stations.map((id) => h("option", { key: id, value: id }, id)))
-        : h("span.stall", {}, s.station)),
+        : h("span.stall", s.station)),
     operator ? h("button.chip.who", { title: say("hand-over"), onclick: () => open("who") },
       icon("user"), " ", operator.name || operator.id) : null,
     h("p.chip.link", { role: "status", "data-state": link },
       h("span", { "aria-hidden": "true" }, glyph), " ", say(`link.${link}`),
-      s.live && status.pending ? h("b", {}, ` ${say("pending")} ${status.pending}`) : null),
+      s.live && status.pending ? h("b", ` ${say("pending")} ${status.pending}`) : null),
     s.live && status.rejected ? h("button.chip.refused", { onclick: () => go("maintain") },
-      h("b", {}, `! ${say("rejected")} ${status.rejected}`)) : null,
-    s.live && status.clock_synced === false ? h("p.chip.clock", {}, icon("wait"), " ", say("unsynced")) : null,
-    h("button.tool", { id: "language", lang: s.language === "zh" ? "en" : "zh-CN", onclick: turnLanguage },
+      h("b", `! ${say("rejected")} ${status.rejected}`)) : null,
+    s.live && status.clock_synced === false ? h("p.chip.clock", icon("wait"), " ", say("unsynced")) : null,
+    h("button.tool", { id: "language", lang: s.language === "zh" ? "en" : "zh-CN", onclick: () => turn(s.language === "zh" ? "en" : "zh") },
       s.language === "zh" ? "EN" : "中文"),
     h("button.tool", { id: "settings", "aria-label": say("settings"), onclick: () => open("settings") }, "Aa"));
 }
 
+const SETTINGS = [["size", "text-size", "sizes", ["m", "l", "xl"]], ["language", "language", "languages", ["zh", "en"]],
+  ["sound", "sound", "onoff", ["on", "off"]], ["hand", "hand", "hands", ["right", "left"]]];
 
-addSheet("settings", () => [say("settings"), [["size", "text-size", "sizes", ["m", "l", "xl"]], ["language", "language", "languages", ["zh", "en"]], ["sound", "sound", "onoff", ["on", "off"]], ["hand", "hand", "hands", ["right", "left"]]].map(
-  ([name, title, table, values]) => [h("h3", {}, say(title)), choice(say(title), values, s[name], (value) => say(`${table}.${value}`), (value) => keep(name, value))])]);
+addSheet("settings", () => [say("settings"), SETTINGS.map(([name, title, table, values]) => [h("h3", say(title)),
+  choice(say(title), values, s[name], (value) => say(`${table}.${value}`), (value) => (name === "language" ? turn(value) : keep(name, value)))])]);
 
-const turnLanguage = () => keep("language", s.language === "zh" ? "en" : "zh");
+function turn(language) {
+  store("language", language);
+  speak(language).then(() => change({ language }), () => {
+    store("language", s.language);
+    toast("bad", say("not-loaded"));
+  });
+}
 
 const TABS = ["work", "status", "trace", "board", "maintain"];
 
@@ -80,10 +92,10 @@ function tabs() {
   return h("nav.tabs", { key: "tabs", "aria-label": say("screens") }, TABS.map((name, at) =>
     h("a", { key: name, href: `#${name}`, "aria-current": s.screen === name ? "page" : null, title: `Alt+${at + 1}` },
       icon(name === "work" ? "scale" : name),
-      h("span", {}, name === "work" && now ? say(`mode.${now.mode}`) : say(`screen.${name}`)))));
+      h("span", name === "work" && now ? say(`mode.${now.mode}`) : say(`screen.${name}`)))));
 }
 
-export function go(name, station) {
+function go(name, station) {
   if (station && station !== s.station) {
     keep("station", station);
     loadCatalogue();
@@ -93,7 +105,7 @@ export function go(name, station) {
 
 function fromHash() {
   const name = location.hash.slice(1);
-  const known = TABS.includes(name) || name === "customer";
+  const known = TABS.includes(name) || /^(customer|stocktake)$/.test(name);
   change({ screen: known ? name : "work", sheet: null, toast: null });
   const shown = screen();
   if (shown && shown.enter) shown.enter();
@@ -102,6 +114,7 @@ function fromHash() {
 // ---- the whole
 
 function draw() {
+  renew();
   document.documentElement.lang = s.language === "zh" ? "zh-CN" : "en";
   document.documentElement.dataset.size = s.size;
   document.documentElement.dataset.hand = s.hand;
@@ -110,14 +123,14 @@ function draw() {
   const alarm = s.live ? storeAlarm() : Object.keys(s.stations).length ? say("lost-page") : "";
   const stopped = gate();
   if (stopped || s.screen === "customer") {
-    render(root, [stopped || (shown ? shown.draw() : []), toasts()]);
+    render(root, [stopped || (shown ? shown.draw() : h("main", { key: "wait" }, wait())), toasts()]);
     return;
   }
   render(root, [
     header(),
     h("p.alarm", { key: "alarm", role: "alert", hidden: !alarm }, alarm),
     h("main", { key: `main-${s.screen}`, "data-screen": s.screen, class: s.live ? "" : "old", tabindex: /status|board/.test(s.screen) ? "0" : null },
-      shown ? shown.draw() : h("p.wait", {}, say("waiting"))),
+      shown ? shown.draw() : wait()),
     tabs(),
     blocked(),
     sheet(),
@@ -126,7 +139,7 @@ function draw() {
 }
 
 const toasts = () => h("div.toasts", { key: "toasts", role: "status" }, s.toast
-  ? h("p.toast", { "data-kind": s.toast.kind }, h("b", {}, s.toast.kind === "good" ? "✓ " : "! ", s.toast.text), s.toast.more ? h("span", {}, s.toast.more) : null)
+  ? h("p.toast", { "data-kind": s.toast.kind }, h("b", s.toast.kind === "good" ? "✓ " : "! ", s.toast.text), s.toast.more ? h("span", s.toast.more) : null)
   : null);
 
 function storeAlarm() {
@@ -190,33 +203,33 @@ function takeRecord(record) {
 }
 
 on("snapshot", (all) => {
-  const { stations, status, records, stops, shifts, payments, figures } = all;
-  change({ stations, station: pick(stations), status, records, stops, shifts, payments, figures, about: all, status_at: Date.now() });
+  const { stations, status, records, stops, payments, figures } = all;
+  change({ stations, station: pick(stations), status, records, stops, payments, figures, about: all, status_at: Date.now() });
   if (all.session) takeSession(all.session);
   loadCatalogue();
 });
 on("station", (news) => {
   noteWeight(news.station, news.view.weight, Date.now());
-  const stations = Object.assign({}, s.stations, { [news.station]: news.view });
+  const stations = { ...s.stations, [news.station]: news.view };
   change({ stations, station: pick(stations) });
 });
 on("record", takeRecord);
 on("marks", (marks) => {
   const bySequence = {};
   marks.forEach((mark) => { bySequence[mark.sequence] = mark; });
-  change({ records: s.records.map((each) => (bySequence[each.sequence] ? Object.assign({}, each, bySequence[each.sequence]) : each)) });
+  change({ records: s.records.map((each) => (bySequence[each.sequence] ? { ...each, ...bySequence[each.sequence] } : each)) });
 });
-on("status", (status) => change({ status: Object.assign({}, s.status, status), status_at: Date.now() }));
+on("status", (status) => change({ status: { ...s.status, ...status }, status_at: Date.now() }));
 on("stops", (stops) => change({ stops }));
-on("shifts", (shifts) => change({ shifts }));
 on("payments", (payments) => change({ payments }));
 on("figures", (figures) => change({ figures }));
 on("catalogue", () => loadCatalogue());
 on("session", takeSession);
 on("ping", () => {});
+on("live", again); // what could not be fetched without the gateway
 
 function takeSession(session) {
-  change({ session: Object.assign({}, s.session, session) });
+  change({ session: { ...s.session, ...session } });
 }
 
 let loading = 0;
@@ -225,12 +238,15 @@ let loading = 0;
 async function loadCatalogue(pause) {
   clearTimeout(loading);
   loading = setTimeout(async () => {
-    const answer = await ask(`/api/catalogue?station=${encodeURIComponent(s.station)}`);
+    const answer = await ask(to`/api/catalogue?station=${s.station}`);
     if (answer.ok && answer.goods) change({ goods: answer.goods, parties: answer.parties || [] });
   }, pause || 0);
 }
 
 async function begin() {
+  while (!await speak(s.language).then(() => true, () => false)) await new Promise((go) => setTimeout(go, AGAIN));
+  onChange(draw);
+  fromHash();
   const session = await ask("/api/session");
   if (session.ok) change({ session });
   s.restart = () => {
@@ -242,6 +258,4 @@ async function begin() {
 
 window.addEventListener("hashchange", fromHash);
 listen(onScan, onKey);
-onChange(draw);
-fromHash();
 begin();

@@ -1,7 +1,7 @@
 // What the customer sees: weight, price and amount at once, large, and nothing else.
-import { h, key, facts } from "./dom.js";
+import { h } from "./dom.js";
 import { s, say, yuan, kilos, price, view } from "./state.js";
-import { icon } from "./draw.js";
+import { icon } from "./icons.js";
 import { scale } from "./scale.js";
 
 export function draw() {
@@ -13,14 +13,14 @@ export function draw() {
   const at = last && !d.goods_code && (now.state === "captured" || now.state === "unloading");
   const shown = d.goods_code ? d : at ? last : {};
   return [h("main.customer", { key: "customer" },
-    h("h1", {}, (s.about && s.about.site) || "", " ", s.station),
+    h("h1", (s.about && s.about.site) || "", " ", s.station),
     scale(now),
-    h("section.customer-line", {},
-      h("h2", {}, shown.goods_name || shown.goods_code || say("welcome")),
-      h("dl.customer-money", {},
-        h("div", {}, h("dt", {}, say("price")), h("dd", {}, price(shown.price_fen, shown.price_per))),
-        h("div.big", {}, h("dt", {}, say("amount")), h("dd", {}, yuan(shown.amount_fen), h("small", {}, ` ${say("yuan")}`)))),
-      shown.batch || shown.trace_code ? h("p.note", {}, icon("leaf"), ` ${say("batch")} ${shown.batch || ""} ${shown.trace_code ? `· ${say("trace")} ${shown.trace_code}` : ""}`) : null,
-      lines.length ? h("ul.customer-lines", {}, lines.map((each) => h("li", { key: each.id }, h("span", {}, each.goods_name || each.goods_code || ""), h("span", {}, each.qty ? each.qty : `${kilos(each.net_mg)} kg`), h("b", {}, yuan(each.amount_fen)))),
-        h("li.sum", {}, h("span", {}, say("total")), h("span", {}), h("b", {}, yuan(d.ticket_fen)))) : null))];
+    h("section.customer-line",
+      h("h2", shown.goods_name || shown.goods_code || say("welcome")),
+      h("dl.customer-money",
+        h("div", h("dt", say("price")), h("dd", price(shown.price_fen, shown.price_per))),
+        h("div.big", h("dt", say("amount")), h("dd", yuan(shown.amount_fen), h("small", ` ${say("yuan")}`)))),
+      shown.batch || shown.trace_code ? h("p.note", icon("leaf"), ` ${say("batch")} ${shown.batch || ""} ${shown.trace_code ? `· ${say("trace")} ${shown.trace_code}` : ""}`) : null,
+      lines.length ? h("ul.customer-lines", lines.map((each) => h("li", { key: each.id }, h("span", each.goods_name || each.goods_code || ""), h("span", each.qty ? each.qty : `${kilos(each.net_mg)} kg`), h("b", yuan(each.amount_fen)))),
+        h("li.sum", h("span", say("total")), h("span"), h("b", yuan(d.ticket_fen)))) : null))];
 }

@@ -3,13 +3,14 @@
 const SVG = "http://www.w3.org/2000/svg";
 const PROPERTIES = { value: 1, checked: 1, disabled: 1, hidden: 1, selected: 1, open: 1 };
 
-// h("button.big", { onclick }, "text", [more]) is one element; `key` keeps a node with its meaning in a list, `after`
-// gets the node when it is up to date.
-export function h(tag, props) {
+// h("button.big", { onclick }, "text", [more]) is one element, the properties may be left out; `key` keeps a node with
+// its meaning in a list, `after` gets the node when it is up to date.
+export function h(tag, ...rest) {
   const children = [];
-  for (let i = 2; i < arguments.length; i += 1) add(children, arguments[i]);
+  const plain = rest[0] && typeof rest[0] === "object" && !rest[0].tag && !Array.isArray(rest[0]);
+  const all = plain ? { ...rest.shift() } : {};
+  add(children, rest);
   const parts = tag.split(".");
-  const all = Object.assign({}, props);
   const names = parts.slice(1).concat(all.class || []).join(" ");
   if (names) all.class = names;
   const key = all.key;
@@ -113,21 +114,15 @@ function set(node, name, value) {
 
 // Control characters are data in some codes (GS in GS1) and direction marks can turn a line round: both are shown as
 // signs, never sent to the screen.
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
 const visible = (value) => value.replace(HIDDEN, (c) => (c < " " ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : "\ufffd"));
 
-// A button that does `onclick`; `more` are its other properties, with `tag` its kind ("button.strong").
+// A button that does `onclick`; `more` is its kind ("button.strong"), or its other properties with `kind` among them.
 export function key(label, onclick, more) {
-  const all = Object.assign({ onclick }, more);
-  const tag = all.tag || "button";
-  delete all.tag;
-  return h(tag, all, label);
+  const { kind, ...all } = typeof more === "string" ? { kind: more } : more || {};
+  return h(kind || "button", { onclick, ...all }, label);
 }
 
 // Names and values in two columns; what has no value is left out.
-export const facts = (pairs) => h("dl.facts", {}, pairs.map((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== ""
-  ? h("div", { key: pair[0] }, h("dt", {}, pair[0]), h("dd", pair[2], pair[1])) : null));
-
-// Keys of which one is down.
-export const choice = (label, values, now, name, take) => h("div.row.choose", { role: "group", "aria-label": label }, values.map((value) =>
-  key(name(value), () => take(value), { key: value, "aria-pressed": String(value === now) })));
+export const facts = (pairs) => h("dl.facts", pairs.map((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== ""
+  ? h("div", { key: pair[0] }, h("dt", pair[0]), h("dd", pair[2], pair[1])) : null));

@@ -1,8 +1,9 @@
 // For those who look after the box: refused records, devices, log, configuration, people.
 import { h, key } from "./dom.js";
-import { s, change, say, has, ago, when } from "./state.js";
-import { ask, tell, why } from "./api.js";
-import { addSheet, close, field, nameOf, typeName, amountOf } from "./sheets.js";
+import { s, change, may, say, has, ago, when } from "./state.js";
+import { ask, tell, why, to } from "./api.js";
+import { entry, field, input, select } from "./forms.js";
+import { addSheet, open, put, close, nameOf, typeName, amountOf } from "./sheets.js";
 
 let part = "quarantine";
 let data = {};
@@ -13,7 +14,6 @@ let invite = { role: "operator" };
 
 const PARTS = { quarantine: "quarantine", devices: "view", log: "maintain", config: "maintain", people: "release" };
 const WAYS = { quarantine: "/api/quarantine?limit=50", devices: "/api/devices", log: "/api/log?level=info", config: "/api/config", people: "/api/people" };
-const may = (right) => !s.session || !s.session.rights || s.session.rights.includes(right);
 const parts = () => Object.keys(PARTS).filter((name) => may(PARTS[name]));
 
 export async function enter() {
@@ -41,28 +41,27 @@ const then = (asking, done) => asking.then((answer) => {
 function quarantine(all) {
   const rows = all.rows || [];
   return [
-    h("div.row", {}, h("p.chip", {}, `${say("rejected")} ${all.total || 0}`), rows.length ? key(say("resend-all"), () => then(ask("/api/quarantine/requeue", { sequences: null }), say("resent"))) : null),
-    rows.length ? h("ul.lines.tall", {}, rows.map((each) => {
+    h("div.row", h("p.chip", `${say("rejected")} ${all.total || 0}`), rows.length ? key(say("resend-all"), () => then(ask("/api/quarantine/requeue", { sequences: null }), say("resent"))) : null),
+    rows.length ? h("ul.lines.card.tall", rows.map((each) => {
       const record = each.record || {};
-      return h("li", { key: each.sequence }, h("b", {}, `${typeName(record.type || "")} ${nameOf(record)} ${amountOf(record)}`), h("span", {}, `${when(each.time || record.time)} · №${each.sequence}`),
-        h("span.why", {}, has(`platform.${each.code}`) ? say(`platform.${each.code}`) : each.reason || each.code || ""),
-        h("div.row.end", {}, key(say("resend"), () => then(ask("/api/quarantine/requeue", { sequences: [each.sequence] }), say("resent")), { tag: "button.small" }),
-          key(say("amend"), () => change({ sheet: { kind: "mend", row: each } }), { tag: "button.small" })));
-    })) : h("p.wait", {}, say("nothing-refused"))];
+      return h("li", { key: each.sequence }, h("b", `${typeName(record.type || "")} ${nameOf(record)} ${amountOf(record)}`), h("span", `${when(each.time || record.time)} · №${each.sequence}`),
+        h("span.why", has(`platform.${each.code}`) ? say(`platform.${each.code}`) : each.reason || each.code || ""),
+        h("div.row.end", key(say("resend"), () => then(ask("/api/quarantine/requeue", { sequences: [each.sequence] }), say("resent")), "button.small"),
+          key(say("amend"), () => open("mend", { row: each }), "button.small")));
+    })) : h("p.wait", say("nothing-refused"))];
 }
 
 // The fields of a refused record, to be put right: the correction is a new record.
 addSheet("mend", (sheet) => {
   const record = sheet.row.record || {};
   const changed = sheet.changed || {};
-  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
   const names = ["goods_code", "goods_name", "batch", "buyer", "supplier", "origin_code", "qty"].filter((name) => name in record || name === "batch");
   const send = () => then(ask(`/api/records/${record.id || sheet.row.id}/amend`, { reason: (sheet.text || "").trim(), details: changed }), say("amend")).then((answer) => answer.ok && close());
   return [say("amend"), [
-    h("p.why", {}, sheet.row.reason || sheet.row.code),
-    names.map((name) => field(say(`field.${name}`), h("input", { key: name, value: changed[name] === undefined ? record[name] : changed[name], oninput: (e) => put({ changed: Object.assign({}, changed, { [name]: e.target.value.trim() }) }) }))),
-    field(say("reason"), h("input", { value: sheet.text, oninput: (e) => put({ text: e.target.value }) })),
-    key(say("ok"), send, { tag: "button.strong.wide", disabled: !(sheet.text || "").trim() || !Object.keys(changed).length })]];
+    h("p.why", sheet.row.reason || sheet.row.code),
+    names.map((name) => entry(say(`field.${name}`), changed[name] === undefined ? record[name] : changed[name], (text) => put({ changed: { ...changed, [name]: text.trim() } }))),
+    entry(say("reason"), sheet.text, (text) => put({ text })),
+    key(say("ok"), send, { kind: "button.strong.wide", disabled: !(sheet.text || "").trim() || !Object.keys(changed).length })]];
 });
 
 // ---- devices
@@ -75,7 +74,7 @@ function unwatch() {
 
 function watch(id) {
   unwatch();
-  const line = new EventSource(`/api/devices/${encodeURIComponent(id)}/watch`);
+  const line = new EventSource(to`/api/devices/${id}/watch`);
   watching = { id, line };
   line.addEventListener("observation", (event) => {
     seen = [JSON.parse(event.data)].concat(seen).slice(0, 30);
@@ -87,16 +86,16 @@ function watch(id) {
 
 function devices(all) {
   const ids = Object.keys(all).filter((id) => all[id] && all[id].state).sort();
-  return [h("ul.lines.tall", {}, ids.map((id) => {
+  return [h("ul.lines.card.tall", ids.map((id) => {
     const device = all[id];
-    return h("li", { key: id, "data-state": device.state }, h("b", {}, id), h("span", {}, `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", {}, [device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
-      may("maintain") ? h("div.row.end", {}, key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), { tag: "button.small" }),
-        key(say("restart"), () => then(ask(`/api/devices/${encodeURIComponent(id)}/restart`, {}), say("restart")), { tag: "button.small" }),
-        device.kind === "scale" ? key(say("commission"), () => change({ sheet: { kind: "commission", device: id, mass: "1 kg", steps: [], due: "empty" } }), { tag: "button.small" }) : null) : null);
+    return h("li", { key: id, "data-state": device.state }, h("b", id), h("span", `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", [device.state !== "connected" && device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
+      may("maintain") ? h("div.row.end", key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), "button.small"),
+        key(say("restart"), () => then(ask(to`/api/devices/${id}/restart`, {}), say("restart")), "button.small"),
+        device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty" }), "button.small") : null) : null);
   })),
-  watching ? h("section.card", {}, h("h2", {}, `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
+  watching ? h("section.card", h("h2", `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
   may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); probe(false); } },
-    h("input", { "aria-label": say("port"), placeholder: "serial:/dev/serial/by-id/…", value: port, oninput: (e) => { port = e.target.value; change({}); } }), h("button", { type: "submit", disabled: !port || probing }, say("probe"))) : null,
+    input(port, (text) => { port = text; }, { "aria-label": say("port"), placeholder: "serial:/dev/serial/by-id/…" }), h("button", { type: "submit", disabled: !port || probing }, say("probe"))) : null,
   probes()];
 }
 
@@ -104,7 +103,7 @@ function devices(all) {
 let job = null;
 let probing = false;
 async function probe(pause) {
-  const answer = await ask("/api/devices/probe", Object.assign({ port, seconds: 1 }, pause ? { pause } : {}));
+  const answer = await ask("/api/devices/probe", { port, seconds: 1, ...(pause ? { pause } : {}) });
   job = answer;
   probing = answer.ok;
   if (!answer.ok) tell(answer);
@@ -123,43 +122,42 @@ async function probe(pause) {
 
 function probes() {
   if (!job) return null;
-  if (probing) return h("div.row.probing", {}, h("p.note", { role: "status" }, `${say("probing")} ${Math.round(job.elapsed_s || 0)} / ${Math.round(job.most_s || 0)} ${say("unit.s")}`), key(say("cancel"), () => ask(`/api/devices/probe/${job.job}/stop`, {})));
-  if (job.refused === "port-in-use" && job.can_pause) return h("div.row", {}, h("p.note", {}, `${say("refusal.port-in-use")}: ${(job.devices || []).join(", ")}`), key(say("probe-pause"), () => probe(true)));
+  if (probing) return h("div.row.probing", h("p.note", { role: "status" }, `${say("probing")} ${Math.round(job.elapsed_s || 0)} / ${Math.round(job.most_s || 0)} ${say("unit.s")}`), key(say("cancel"), () => ask(`/api/devices/probe/${job.job}/stop`, {})));
+  if (job.refused === "port-in-use" && job.can_pause) return h("div.row", h("p.note", `${say("refusal.port-in-use")}: ${(job.devices || []).join(", ")}`), key(say("probe-pause"), () => probe(true)));
   return job.result ? probed(job.result) : null;
 }
 
 function probed({ fits, warnings, bytes }) {
   const columns = ["driver", "settings", "frames", "share", "against", "said"];
-  return h("section.card.probed", {}, h("h2", {}, say(fits.length ? "probe-found" : "probe-none"), h("small", {}, ` ${bytes} B`)),
+  return h("section.card.probed", h("h2", say(fits.length ? "probe-found" : "probe-none"), h("small", ` ${bytes} B`)),
     warnings.map((each) => h("p.paid.warn", { key: each.warning }, say(`probed.${each.warning}`), each.drivers ? ` ${each.drivers}` : "")),
-    fits.length ? [h("div.wide", { tabindex: "0", role: "region", "aria-label": say("probe-found") }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((name) => h("th", { key: name }, say(`column.${name}`))))),
-      h("tbody", {}, fits.slice(0, 5).map((fit) => h("tr", { key: fit.driver }, h("td", {}, fit.driver), h("td", {}, fit.line ? `${fit.line.baud} ${fit.line.bytesize}${fit.line.parity}${fit.line.stopbits}` : ""), h("td", {}, fit.frames), h("td", {}, `${Math.round(fit.share * 100)} %`),
-        h("td", {}, fit.against.map((word) => say(`probed.${word}`)).join("；")), h("td", {}, fit.said.join(" | "))))))),
+    fits.length ? [h("div.wide", { tabindex: "0", role: "region", "aria-label": say("probe-found") }, h("table", h("thead", h("tr", columns.map((name) => h("th", { key: name }, say(`column.${name}`))))),
+      h("tbody", fits.slice(0, 5).map((fit) => h("tr", { key: fit.driver }, h("td", fit.driver), h("td", fit.line ? `${fit.line.baud} ${fit.line.bytesize}${fit.line.parity}${fit.line.stopbits}` : ""), h("td", fit.frames), h("td", `${Math.round(fit.share * 100)} %`),
+        h("td", fit.against.map((word) => say(`probed.${word}`)).join("；")), h("td", fit.said.join(" | "))))))),
     h("pre.out.block", { tabindex: "0" }, fits[0].device)] : null);
 }
 
 // Whether a scale is read right: the person types what its own display shows, step by step.
 addSheet("commission", (sheet) => {
   const { device, steps, due, outcome, busy, mass } = sheet;
-  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
   const text = (sheet.text || "").trim();
   const go = (more) => (event) => {
     event.preventDefault();
     put({ busy: true });
-    ask(`/api/devices/${encodeURIComponent(device)}/commission`, Object.assign({ step: due }, due === "mass" ? { mass } : {}, more)).then((answer) => {
+    ask(to`/api/devices/${device}/commission`, { step: due, ...(due === "mass" ? { mass } : {}), ...more }).then((answer) => {
       tell(answer, answer.outcome === "passed" ? say("passed") : "");
-      if (s.sheet && s.sheet.kind === "commission") put(Object.assign({ busy: false }, answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}));
+      if (s.sheet && s.sheet.kind === "commission") put({ busy: false, ...(answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}) });
     });
   };
   return [`${say("commission")} ${device}`, [
-    h("ul.lines.steps-done", {}, steps.map((each) => h("li", { key: each.step, "data-result": each.result }, h("b", {}, `${{ good: "✓", bad: "✗", skipped: "–" }[each.result]} ${say(`commissioning.${each.step}`)}`),
-      h("span", {}, each.result === "skipped" ? say("skip") : `${say("shown")} ${each.shown} · ${say("read")} ${each.read}`),
-      (each.finding || []).length ? h("span.why", {}, each.finding.map((name) => say(`finding.${name}`)).join(" / ")) : null))),
+    h("ul.lines.steps-done", steps.map((each) => h("li", { key: each.step, "data-result": each.result }, h("b", `${{ good: "✓", bad: "✗", skipped: "–" }[each.result]} ${say(`commissioning.${each.step}`)}`),
+      h("span", each.result === "skipped" ? say("skip") : `${say("shown")} ${each.shown} · ${say("read")} ${each.read}`),
+      (each.finding || []).length ? h("span.why", each.finding.map((name) => say(`finding.${name}`)).join(" / ")) : null))),
     outcome ? h("p.paid", { class: outcome === "passed" ? "" : "warn" }, say(outcome))
-      : h("form", { key: due, onsubmit: go({ shown: text }) }, h("h3", {}, say(`commissioning.${due}`)),
-        due === "mass" ? field(say("known-mass"), h("input", { value: mass, oninput: (e) => put({ mass: e.target.value }) })) : null,
-        field(say("display-shows"), h("input", { value: sheet.text, placeholder: "0.000 kg", oninput: (e) => put({ text: e.target.value }) })),
-        h("div.row", {}, /tare|overload/.test(due) ? key(say("skip"), go({ skip: true }), { disabled: busy }) : null, h("button.strong", { type: "submit", disabled: !text || busy }, say("ok"))))]];
+      : h("form", { key: due, onsubmit: go({ shown: text }) }, h("h3", say(`commissioning.${due}`)),
+        due === "mass" ? entry(say("known-mass"), mass, (text) => put({ mass: text })) : null,
+        entry(say("display-shows"), sheet.text, (now) => put({ text: now }), { placeholder: "0.000 kg" }),
+        h("div.row", /tare|overload/.test(due) ? key(say("skip"), go({ skip: true }), { disabled: busy }) : null, h("button.strong", { type: "submit", disabled: !text || busy }, say("ok"))))]];
 });
 
 const log = (all) => [key(say("refresh"), enter), h("pre.out", { tabindex: "0" }, (all.lines || []).slice(-200).reverse().map((line) => {
@@ -167,19 +165,19 @@ const log = (all) => [key(say("refresh"), enter), h("pre.out", { tabindex: "0" }
   return `${String(line.time || line.timestamp || "").slice(11, 19)} ${line.level} ${line.event} ${rest}`;
 }).join("\n"))];
 
-const config = (all) => [h("p.note", {}, all.file || ""), h("pre.out", { tabindex: "0" }, JSON.stringify(all.config, null, 2))];
+const config = (all) => [h("p.note", all.file || ""), h("pre.out", { tabindex: "0" }, JSON.stringify(all.config, null, 2))];
 
 function people(all) {
   const send = (e) => {
     e.preventDefault();
     ask("/api/pairing", invite).then((answer) => { data.invited = answer; if (!answer.ok) tell(answer); change({}); });
   };
-  const set = (name) => (e) => { invite[name] = e.target.value.trim(); change({}); };
-  return [h("ul.lines", {}, (all.people || []).map((each) => h("li", { key: each.id }, h("b", {}, `${each.id} ${each.name || ""}`), h("span", {}, say(`roles.${each.role}`)), key(say("remove"), () => then(ask(`/api/people/${encodeURIComponent(each.id)}/remove`, {}), say("remove")), { tag: "button.small" })))),
-    h("form.card", { onsubmit: send }, h("h2", {}, say("invite")), h("div.two", {}, field(say("person"), h("input", { value: invite.person, oninput: set("person") })), field(say("name"), h("input", { value: invite.name, oninput: set("name") }))),
-      field(say("role"), h("select", { value: invite.role, onchange: set("role") }, ["operator", "supervisor", "maintainer"].map((role) => h("option", { key: role, value: role }, say(`roles.${role}`))))),
+  const set = (name) => (text) => { invite[name] = text.trim(); };
+  return [h("ul.lines", (all.people || []).map((each) => h("li", { key: each.id }, h("b", `${each.id} ${each.name || ""}`), h("span", say(`roles.${each.role}`)), key(say("remove"), () => then(ask(to`/api/people/${each.id}/remove`, {}), say("remove")), "button.small")))),
+    h("form.card", { onsubmit: send }, h("h2", say("invite")), h("div.two", entry(say("person"), invite.person, set("person")), entry(say("name"), invite.name, set("name"))),
+      field(say("role"), select(invite.role, ["operator", "supervisor", "maintainer"].map((role) => [role, say(`roles.${role}`)]), set("role"))),
       h("button.strong", { type: "submit", disabled: !invite.person }, say("invite"))),
-    data.invited && data.invited.ok ? h("section.card", {}, h("img.qr", { src: `/api/pairing.svg?${data.invited.code}`, alt: say("pair") }), h("p.code", {}, data.invited.code), h("p.note", {}, data.invited.url)) : null];
+    data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: `/api/pairing.svg?${data.invited.code}`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
 }
 
 const SHOW = { quarantine, devices, log, config, people };
@@ -188,5 +186,5 @@ export function draw() {
   const all = data[part];
   return [h("div.maintain", { key: "maintain" },
     h("div.categories", { role: "group", "aria-label": say("screen.maintain") }, parts().map((name) => key(say(`part.${name}`), () => show(name), { key: name, "aria-pressed": String(part === name) }))),
-    h("div.part", { key: part }, !all ? h("p.wait", {}, say("waiting")) : all.ok === false ? h("p.wait", {}, why(all)) : SHOW[part](all)))];
+    h("div.part", { key: part }, !all ? h("p.wait", say("waiting")) : all.ok === false ? h("p.wait", why(all)) : SHOW[part](all)))];
 }

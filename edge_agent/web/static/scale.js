@@ -1,7 +1,7 @@
 // The weight, as large as it goes: number, unit, and the scale's state as icon, word and colour.
 import { h } from "./dom.js";
 import { s, change, say, kilos } from "./state.js";
-import { icon } from "./draw.js";
+import { icon } from "./icons.js";
 
 const ICONS = {
   empty: "zero", loading: "down", moving: "moving", stable: "stable", captured: "captured", unloading: "up", "loaded-at-start": "warn", overload: "up",
@@ -20,11 +20,11 @@ export function scale(view) {
   const tared = detail.preset_tare_mg ? `${say("preset-tare")} ${kilos(detail.preset_tare_mg)} kg` : "";
   const deducted = detail.deduct_mg ? `${say("deduct")} ${kilos(detail.deduct_mg)} kg` : detail.deduct_permille ? `${say("deduct")} ${detail.deduct_permille / 10} %` : "";
   return h("section.scale", { key: "scale", "data-state": state, "data-tone": tone(state), "aria-label": say("weight") },
-    tared || deducted ? h("p.tared", {}, tared, tared && deducted ? " · " : "", deducted) : null,
+    tared || deducted ? h("p.tared", tared, tared && deducted ? " · " : "", deducted) : null,
     h("p.weight", { after: fit },
-      h("span.value", {}, shown),
-      h("span.unit", {}, weight === null ? "" : view.unit || "")),
-    h("p.state", {}, icon(ICONS[state] || "warn"), h("span.word", {}, word), h("span.legal", {}, say("legal"))),
+      h("span.value", shown),
+      h("span.unit", weight === null ? "" : view.unit || "")),
+    h("p.state", icon(ICONS[state] || "warn"), h("span.word", word), h("span.legal", say("legal"))),
     h("p.heard", { role: "status" }, state === "stable" ? `${word} ${shown} ${view.unit || ""}` : tone(state) === "bad" ? word : ""));
 }
 

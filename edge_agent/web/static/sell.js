@@ -1,27 +1,40 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
 import { h, key } from "./dom.js";
-import { s, change, say, yuan, kilos, price, when, view, toast } from "./state.js";
-import { ask, order, act, tell, why } from "./api.js";
+import { s, change, say, yuan, price, when, view, until, toast } from "./state.js";
+import { ask, order, act, tell, to, why } from "./api.js";
 import { scale } from "./scale.js";
-import { icon } from "./draw.js";
-import { open, amountOf, nameOf, typeName, leftOf, MARKS, pad } from "./sheets.js";
+import { icon } from "./icons.js";
+import { input, pad } from "./forms.js";
+import { open, amountOf, nameOf, typeName, leftOf, MARKS } from "./sheets.js";
 import * as sound from "./sound.js";
 
 const SHOWN = ["sale", "return", "void", "amend", "settlement", "loss", "recall_hit", "stocktake"];
 const HUES = 10;
+const SOON = 2000; // ms in which what a station was told is to be seen
 let query = "";
 let category = "";
 let letters = false;
 let wanted = null; // goods that were tapped and that the station has not shown yet
-let rounding = null; // fen that the operator takes instead of the amount
+let rounding = null; // {of, to}: fen that the operator takes instead of an amount, as long as it is that amount
 let qty = "1";
 let busy = false;
 let flash = 0;
 let askPieces = false;
 
-const detail = () => (view() || {}).detail || {};
-const goodsOf = (code) => s.goods.find((each) => each.code === code);
+const told = () => (view() || {}).detail || {};
 const byPiece = (d) => d.price_per === "each";
+const isPriced = (d) => d.price_fen || d.price_fen === 0;
+const due = (d) => (byPiece(d) && isPriced(d) ? d.price_fen * Number(qty || 0) : d.amount_fen);
+const rounded = (d) => (rounding && rounding.of === due(d) ? rounding.to : null);
+
+// What is being sold. Goods that were tapped a moment ago count, though the station has not shown them yet.
+function detail() {
+  const d = told();
+  if (!wanted || wanted.code === d.goods_code) return d;
+  const { code, name, price_fen, price_per, batches } = wanted;
+  return { ...d, goods_code: code, goods_name: name, price_fen, price_per: price_per || "kg", batches: batches || [], batch: null, amount_raw_fen: null, amount_fen: null };
+}
+const goodsOf = (code) => s.goods.find((each) => each.code === code);
 
 function matches(goods) {
   if (query) {
@@ -37,34 +50,38 @@ const found = () => s.goods.filter(matches);
 // ---- what a person does
 
 async function choose(goods) {
-  wanted = goods.code;
+  wanted = goods;
   rounding = null;
   qty = "1";
   query = "";
   letters = false;
   change({});
   const answer = await order("goods", { code: goods.code, name: goods.name, price_fen: goods.price_fen, price_per: goods.price_per || "kg" });
-  wanted = null;
   if (!answer.ok) tell(answer);
+  else await until(() => wanted !== goods || told().goods_code === goods.code, SOON);
+  if (wanted === goods) wanted = null;
   change({});
 }
 
 // One confirmation is one sale, however often the button is hit while it is being kept.
 async function confirm(batch) {
-  const d = detail();
   if (busy || !s.live) return;
+  busy = true;
+  change({});
+  await until(() => !wanted, 2 * SOON);
+  const d = detail();
   if (reason(d)) {
+    busy = false;
     sound.bad();
     toast("bad", say(`refusal.${reason(d)}`));
     return;
   }
-  busy = true;
-  change({});
+  const fen = rounded(d) === null ? due(d) : rounded(d);
   const said = `${d.goods_name || d.goods_code} ${byPiece(d) ? `${qty} ${say("pieces")}` : `${view().weight} ${view().unit || ""}`}`;
   const args = {};
   if (batch) args.batch = batch;
   if (byPiece(d)) args.qty = Number(qty);
-  if (rounding !== null) args.amount_fen = rounding;
+  if (rounded(d) !== null) args.amount_fen = rounded(d);
   if (batch && d.batches.length > 1) await order("batch", { batch, goods_code: d.goods_code });
   const answer = await order(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm", args);
   busy = false;
@@ -75,10 +92,10 @@ async function confirm(batch) {
     rounding = null;
     qty = "1";
     askPieces = false;
-    toast("good", `${say("sold")} ${said}`, d.amount_fen === null || d.amount_fen === undefined ? "" : `${yuan(args.amount_fen === undefined ? d.amount_fen : args.amount_fen)} ${say("yuan")}`);
+    toast("good", `${say("sold")} ${said}`, fen === null || fen === undefined ? "" : `${yuan(fen)} ${say("yuan")}`);
   } else {
     sound.bad();
-    if (answer.refused === "stopped") change({ blocked: { goods_code: d.goods_code, goods_name: d.goods_name, batch: batch || (d.batches[0] || {}).batch } });
+    if (answer.refused === "stopped") change({ blocked: { goods_code: d.goods_code, goods_name: d.goods_name, batch: batch || (d.batches[0] || {}).batch, stop: (goodsOf(d.goods_code) || {}).stop } });
     else toast("bad", why(answer));
   }
 }
@@ -102,73 +119,73 @@ function undo() {
 
 async function onScale(name) {
   const device = view().device;
-  const answer = await ask(`/api/devices/${encodeURIComponent(device)}/command`, { name });
+  const answer = await ask(to`/api/devices/${device}/command`, { name });
   tell(answer, say(name));
 }
 
 // ---- what is drawn
 
-const small = (label, onclick, more) => key(label, onclick, Object.assign({ tag: "button.small" }, more));
+const small = (label, onclick, more) => key(label, onclick, { kind: "button.small", ...more });
 
 function keysOfScale(d) {
   const takes = d.scale_commands || [];
-  const away = s.session && s.session.at_scale && !s.session.at_scale.includes(s.station);
+  const away = s.session.at_scale && !s.session.at_scale.includes(s.station);
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
-    takes.includes(name) ? key([say(name), h("kbd", {}, short)], () => onScale(name), { key: name, disabled: away }) : null),
+    takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
+  h("a.button", { href: "#stocktake", title: say("mode.stocktake"), "aria-label": say("mode.stocktake") }, icon("list")),
   h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
 }
 
 function line(d) {
-  if (!d.goods_code && !wanted) return idle(d);
-  const asked = wanted && wanted !== d.goods_code ? goodsOf(wanted) : null;
-  const name = asked ? asked.name : d.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code;
+  if (!d.goods_code) return idle(d);
+  const name = d.goods_name || (goodsOf(d.goods_code) || {}).name || d.goods_code;
   const batches = d.batches || [];
   const chosen = batches.length === 1 ? batches[0] : batches.find((each) => each.batch === d.batch);
-  const priced = d.price_fen || d.price_fen === 0;
-  const raw = byPiece(d) && priced ? d.price_fen * Number(qty || 0) : d.amount_raw_fen;
-  const amount = byPiece(d) ? raw : d.amount_fen;
-  const pay = rounding !== null && rounding <= amount ? rounding : amount;
-  const less = roundOff(amount || 0);
+  const amount = due(d);
+  const raw = byPiece(d) ? amount : d.amount_raw_fen;
+  const taken = rounded(d);
+  const pay = taken === null ? amount : taken;
+  const less = roundOff(amount || 0, taken);
   const turn = (by) => { qty = String(Math.max(1, Math.min(9999, Number(qty) + by))); change({}); };
   return h("section.line", { key: "line", "aria-label": say("goods") },
-    h("div.line-top", {}, h("h2.name", {}, name), key("✕", () => act("clear", {}, ""), { tag: "button.close", "aria-label": say("clear") })),
-    h("div.money", {},
-      key(priced ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { tag: "button.price", title: say("set-price") }),
-      key([h("b", {}, yuan(pay)), h("small", {}, ` ${say("yuan")}`),
-        h("span.below", {}, raw && pay !== raw ? [say("before"), " ", h("s", {}, yuan(raw))] : null, rounding === null && less !== null ? h("span.round-off", {}, say("round-off")) : null)],
-      () => { rounding = less; change({}); }, { tag: "button.amount", disabled: rounding === null && less === null, "aria-pressed": String(rounding !== null) })),
+    h("div.line-top", h("h2.name", name), key("✕", () => act("clear", {}, ""), { kind: "button.close", "aria-label": say("clear") })),
+    h("div.money",
+      key(isPriced(d) ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { kind: "button.price", title: say("set-price") }),
+      key([h("b", yuan(pay)), h("small", ` ${say("yuan")}`),
+        h("span.below", raw && pay !== raw ? [say("before"), " ", h("s", yuan(raw))] : null, taken === null && less !== null ? h("span.round-off", say("round-off")) : null)],
+      () => { rounding = less === null ? null : { of: amount, to: less }; change({}); }, { kind: "button.amount", disabled: taken === null && less === null, "aria-pressed": String(taken !== null) })),
     byPiece(d) ? h("div.pieces", { role: "group", "aria-label": say("qty") }, key("−", () => turn(-1), { "aria-label": "−1" }),
-      key([qty || "0", h("small", {}, ` ${say("pieces")}`)], () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); }, { tag: "button.count" }),
+      key([qty || "0", h("small", ` ${say("pieces")}`)], () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); }, "button.count"),
       key("+", () => turn(1), { "aria-label": "+1" })) : null,
     byPiece(d) && askPieces ? pad(qty, (text) => { qty = text; change({}); }) : null,
-    h("div.facts-row", {},
-      d.buyer ? h("span.chip", {}, `${say("buyer")} ${d.buyer}`) : null,
-      batches.length ? null : h("span.chip.warn", {}, say("no-batch")),
-      chosen ? h("span.chip.batch", {}, `${say("batch")} ${chosen.batch} · ${say("left")} ${leftOf(chosen)}`) : null,
-      chosen && batches.length > 1 ? key(say("other-batch"), () => open("batches", { batches, code: d.goods_code }), { tag: "button.chip" }) : null),
+    h("div.facts-row",
+      d.buyer ? h("span.chip", `${say("buyer")} ${d.buyer}`) : null,
+      batches.length ? null : h("span.chip.warn", say("no-batch")),
+      chosen ? h("span.chip.batch", `${say("batch")} ${chosen.batch} · ${say("left")} ${leftOf(chosen)}`) : null,
+      chosen && batches.length > 1 ? key(say("other-batch"), () => open("batches", { batches, code: d.goods_code }), "button.chip") : null),
     payments(),
     confirmKeys(d, batches, chosen));
 }
 
 // 抹零: to the jiao, then to the yuan, then not at all.
-function roundOff(amount) {
+function roundOff(amount, taken) {
   const steps = [amount - (amount % 10), amount - (amount % 100)].filter((each, at, all) => each < amount && each > 0 && all.indexOf(each) === at);
-  const next = steps[steps.indexOf(rounding) + 1];
+  const next = steps[steps.indexOf(taken) + 1];
   return next === undefined ? null : next;
 }
 
 function confirmKeys(d, batches, chosen) {
   const not = reason(d);
   const off = { disabled: Boolean(not) || busy, "data-busy": busy ? "yes" : null };
-  const from = (each) => key([h("span", {}, `${say("confirm-from")} ${short(each.batch)}`), h("small", {}, `${say("left")} ${leftOf(each)}`)],
-    () => confirm(each.batch), Object.assign({ tag: "button.confirm.of-batch", key: each.batch }, off));
+  const from = (each) => key([h("span", `${say("confirm-from")} ${short(each.batch)}`), h("small", `${say("left")} ${leftOf(each)}`)],
+    () => confirm(each.batch), { kind: "button.confirm.of-batch", key: each.batch, ...off });
   if (batches.length > 1 && !chosen && !not) {
     return h("div.confirms", { key: "which", role: "group", "aria-label": say("batch") }, batches.slice(0, 3).map(from),
       batches.length > 3 ? key(say("more"), () => open("batches", { batches, code: d.goods_code })) : null);
   }
   const label = not ? say(`refusal.${not}`) : say(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm");
-  return h("div.confirms", { key: "one" }, key(label, () => confirm(), Object.assign({ tag: "button.confirm" }, off)));
+  return h("div.confirms", { key: "one" }, key(label, () => confirm(), { kind: "button.confirm", ...off }));
 }
 
 const short = (batch) => (String(batch).length > 12 ? `…${String(batch).slice(-9)}` : String(batch));
@@ -178,26 +195,26 @@ function idle(d) {
   const settled = last && s.records.some((r) => r.type === "trace.settlement.v1" && (r.lines || []).includes(last.id));
   const settle = (method) => small(say(`paid.${method}`), () => act("settle", { lines: [last.id], pay_method: method }, `${say("settled")} ${yuan(last.amount_fen)} ${say(`paid.${method}`)}`), { key: method });
   return h("section.line.idle", { key: "line", "aria-label": say("goods") },
-    h("h2.prompt", {}, say("no-goods")),
-    d.not_goods ? h("p.paid.warn", {}, `${say("refusal.not-goods")}（${say(`class.${d.not_goods}`)}）`) : null,
+    h("h2.prompt", say("no-goods")),
+    d.not_goods ? h("p.paid.warn", `${say("refusal.not-goods")}（${say(`class.${d.not_goods}`)}）`) : null,
     payments(),
     ticket(d),
-    last && !d.ticket ? h("div.last", {},
-      key([h("span", {}, `${nameOf(last)} ${amountOf(last)}`), h("b", {}, last.amount_fen || last.amount_fen === 0 ? yuan(last.amount_fen) : ""), mark(last)], () => open("record", { record: last }), { tag: "button.last-sale" }),
-      h("div.row", {}, settled || !last.amount_fen ? null : ["wechat", "alipay", "cash"].map(settle), small([say("void"), h("kbd", {}, "Esc")], undo, { key: "void" }))) : null);
+    last && !d.ticket ? h("div.last",
+      key([h("span", `${nameOf(last)} ${amountOf(last)}`), h("b", last.amount_fen || last.amount_fen === 0 ? yuan(last.amount_fen) : ""), mark(last)], () => open("record", { record: last }), "button.last-sale"),
+      h("div.row", settled || !last.amount_fen ? null : ["wechat", "alipay", "cash"].map(settle), small([say("void"), h("kbd", "Esc")], undo, { key: "void" }))) : null);
 }
 
 function ticket(d) {
   const lines = d.lines || [];
   if (!d.ticket) {
-    return h("div.row", {}, small(say("new-ticket"), () => act("ticket", {}, "")),
+    return h("div.row", small(say("new-ticket"), () => act("ticket", {}, "")),
       d.held && d.held.length ? small(`${say("held")} ${d.held.length}`, () => open("held")) : null);
   }
-  return h("div.ticket", {},
-    h("ul", {}, lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", {}, each.goods_name || each.goods_code), h("span", {}, each.qty ? `${each.qty} ${say("pieces")}` : kilos(each.net_mg)), h("b", {}, yuan(each.amount_fen))))),
-    h("p.sum", {}, `${say("total")} ${lines.length} ${say("lines")}`, h("b", {}, yuan(d.ticket_fen))),
-    h("div.row", {}, small(say("hold"), () => act("ticket", { hold: true }, say("hold"))),
-      key(say("pay"), () => open("pay", { ticket: d.ticket, fen: d.ticket_fen }), { tag: "button.strong", disabled: !lines.length })));
+  return h("div.ticket",
+    h("ul", lines.slice(-4).map((each) => h("li", { key: each.id }, h("span", each.goods_name || each.goods_code), h("span", amountOf(each)), h("b", yuan(each.amount_fen))))),
+    h("p.sum", `${say("total")} ${lines.length} ${say("lines")}`, h("b", yuan(d.ticket_fen))),
+    h("div.row", small(say("hold"), () => act("ticket", { hold: true }, say("hold"))),
+      key(say("pay"), () => open("pay", { ticket: d.ticket, fen: d.ticket_fen }), { kind: "button.strong", disabled: !lines.length })));
 }
 
 // What an e-payment service told: matched by amount, or asked which sale it was for. It never holds up a sale.
@@ -217,9 +234,9 @@ function tile(goods, d) {
   const stopped = goods.stopped;
   const hue = String(goods.colour || "");
   return key([goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy" }) : null,
-    h("span.tile-name", {}, goods.name), h("span.tile-price", {}, price(goods.price_fen, goods.price_per)),
+    h("span.tile-name", goods.name), h("span.tile-price", price(goods.price_fen, goods.price_per)),
     h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))],
-  () => choose(goods), { tag: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String((wanted || d.goods_code) === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
+  () => choose(goods), { kind: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String(d.goods_code === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
 }
 
 const batchOf = (goods) => (goods.batches && goods.batches.length ? goods.batches[0].batch : "");
@@ -237,22 +254,21 @@ const categories = () => [""].concat(s.goods.map((each) => each.category).filter
 function letterKeys() {
   const next = s.goods.map((goods) => String(goods.initials || "").toLowerCase()).filter((each) => each.startsWith(query)).map((each) => each.charAt(query.length));
   const ask = (text) => () => { query = text; change({}); };
-  return h("div.letter-keys", {}, next.filter((c, at, all) => c && all.indexOf(c) === at).sort().map((c) => key(c.toUpperCase(), ask(query + c), { key: c })),
+  return h("div.letter-keys", next.filter((c, at, all) => c && all.indexOf(c) === at).sort().map((c) => key(c.toUpperCase(), ask(query + c), { key: c })),
     key("⌫", ask(query.slice(0, -1)), { key: "back", "aria-label": "Backspace" }));
 }
 
 function catalogue(d) {
   const shown = found();
   return h("section.goods", { key: "goods", "aria-label": say("goods") },
-    h("div.find", {},
-      h("label.search", {}, icon("search"),
-        h("input", { id: "search", type: "search", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": say("search"), placeholder: say("search"), value: query, oninput: (e) => { query = e.target.value.trim(); change({}); } })),
-      key("A–Z", () => { letters = !letters; query = ""; change({}); }, { tag: "button.letters", "aria-pressed": String(letters) })),
+    h("div.find",
+      h("label.search", icon("search"),
+        input(query, (text) => { query = text.trim(); }, { id: "search", type: "search", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": say("search"), placeholder: say("search") })),
+      key("A–Z", () => { letters = !letters; query = ""; change({}); }, { kind: "button.letters", "aria-pressed": String(letters) })),
     letters ? letterKeys() : null,
     categories().length > 2 && !query ? h("div.categories", { role: "group", "aria-label": say("goods") }, categories().map((name, at) =>
       key(name || say("all"), () => { category = name; change({}); }, { key: name, title: `F${at + 1}`, "aria-pressed": String(category === name) }))) : null,
-    h("div.tiles", {}, shown.map((goods) => tile(goods, d))),
-    shown.length ? null : h("p.note", {}, say(s.goods.length ? "no-match" : "no-catalogue")));
+    shown.length ? h("div.tiles", { key: "tiles" }, shown.map((goods) => tile(goods, d))) : h("p.note", say(s.goods.length ? "no-match" : "no-catalogue")));
 }
 
 export const mark = (record) => h("span.mark", { "data-mark": record.mark, title: say(`mark.${record.mark}`), role: "img", "aria-label": say(`mark.${record.mark}`) }, MARKS[record.mark]);
@@ -260,26 +276,26 @@ export const mark = (record) => h("span.mark", { "data-mark": record.mark, title
 export function row(record) {
   const fen = record.amount_fen === undefined || record.amount_fen === null ? record.total_fen : record.amount_fen;
   return h("li", { key: record.id, "data-mark": record.mark, "data-void": record.void_by ? "yes" : null }, key([
-    h("span.when", {}, when(record.time)),
-    h("span.what", {}, record.type === "trace.sale.v1" ? null : h("b.kind", {}, typeName(record.type), " "), nameOf(record), " ", h("span.much", {}, amountOf(record))),
-    h("span.much-money", {}, fen || fen === 0 ? yuan(fen) : ""), mark(record)], () => open("record", { record }), { tag: "button.record" }));
+    h("span.when", when(record.time)),
+    h("span.what", record.type === "trace.sale.v1" ? null : h("b.kind", typeName(record.type), " "), nameOf(record), " ", h("span.much", amountOf(record))),
+    h("span.much-money", fen || fen === 0 ? yuan(fen) : ""), mark(record)], () => open("record", { record }), "button.record"));
 }
 
 function log() {
   const rows = s.records.filter((r) => r.station === s.station && SHOWN.includes(r.type.split(".")[1])).slice(0, 20);
   const f = s.figures || {};
   return h("section.log", { key: "log", "aria-label": say("recent") },
-    h("h2", {}, say("recent")),
-    rows.length ? h("ol.records", {}, rows.map(row)) : h("p.note", {}, say("no-records")),
-    h("p.legend", {}, say("legend")),
-    h("p.totals", {}, h("b", {}, `${say("today")} ${f.sales || 0} ${say("sales")}`), ` ${((f.weight_mg || 0) / 1e6).toFixed(1)} kg `, h("b", {}, `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
-      f.sales ? h("small", {}, ` ${say("linked")} ${Math.round((100 * f.linked) / f.sales)} %`) : null));
+    h("h2", say("recent")),
+    rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")),
+    h("p.legend", say("legend")),
+    h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), ` ${((f.weight_mg || 0) / 1e6).toFixed(1)} kg `, h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
+      f.sales ? h("small", ` ${say("linked")} ${Math.round((100 * f.linked) / f.sales)}\u00a0%`) : null));
 }
 
 export function draw() {
   const now = view();
   const d = detail();
-  return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code || wanted ? "yes" : null },
+  return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code ? "yes" : null },
     scale(now), keysOfScale(d), line(d), catalogue(d), log())];
 }
 

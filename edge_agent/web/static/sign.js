@@ -1,9 +1,10 @@
 // Who is at the counter: signing in by PIN or card, pairing a phone, handing over, locking.
 import { h, key, facts } from "./dom.js";
-import { s, change, say, toast } from "./state.js";
+import { s, change, say, toast, view } from "./state.js";
 import { ask, tell } from "./api.js";
-import { icon } from "./draw.js";
-import { addSheet, close, field, pad } from "./sheets.js";
+import { icon } from "./icons.js";
+import { entry, pad } from "./forms.js";
+import { addSheet, close } from "./sheets.js";
 
 let person = "";
 let name = "";
@@ -15,7 +16,7 @@ async function take(answering, done) {
   pin = "";
   const answer = await answering;
   if (answer.ok) {
-    change({ session: answer.csrf ? answer : Object.assign({}, s.session, answer) });
+    change({ session: answer.csrf ? answer : { ...s.session, ...answer } });
     location.hash = location.hash.replace(/pair=.*/, "");
     if (s.sheet) close();
     if (done) toast("good", done);
@@ -36,7 +37,7 @@ function enter(over) {
 }
 
 // The station at whose reader a card is held.
-const counter = () => s.station || Object.keys(s.stations)[0] || ((s.session && s.session.stations) || [])[0];
+const counter = () => s.station || Object.keys(s.stations)[0] || (s.session.stations || [])[0];
 
 // Waits for a card at the station's reader, again and again while the panel is there.
 async function card() {
@@ -55,15 +56,15 @@ async function card() {
 }
 
 function panel(over) {
-  const people = (s.session && s.session.people) || [];
-  const first = code() || (s.session && s.session.first);
+  const people = s.session.people || [];
+  const first = code() || s.session.first;
   return h("form.sign", { onsubmit: (e) => { e.preventDefault(); enter(over); } },
-    people.length && !first ? h("div.reasons", {}, people.map((each) => key([icon("user"), ` ${each.name || each.id}`], () => { person = each.id; change({}); }, { key: each.id, "aria-pressed": String(person === each.id) })))
-      : field(say("person"), h("input", { id: "person", autocomplete: "username", inputmode: "numeric", value: person, oninput: (e) => { person = e.target.value.trim(); change({}); } })),
-    first ? field(say("name"), h("input", { id: "name", value: name, maxlength: 40, oninput: (e) => { name = e.target.value; change({}); } })) : null,
-    field("PIN", h("input", { id: "pin", type: "password", inputmode: "numeric", autocomplete: first ? "new-password" : "current-password", value: pin, maxlength: 64, oninput: (e) => { pin = e.target.value; change({}); } })),
-    pad(pin, (text) => { pin = text; change({}); }),
-    s.session && s.session.warning === "pin-in-clear" ? h("p.paid.warn", {}, say("pin-in-clear")) : null,
+    people.length && !first ? h("div.reasons", people.map((each) => key([icon("user"), ` ${each.name || each.id}`], () => { person = each.id; change({}); }, { key: each.id, "aria-pressed": String(person === each.id) })))
+      : entry(say("person"), person, (text) => { person = text.trim(); }, { id: "person", autocomplete: "username", inputmode: "numeric" }),
+    first ? entry(say("name"), name, (text) => { name = text; }, { id: "name", maxlength: 40 }) : null,
+    entry("PIN", pin, (text) => { pin = text; }, { id: "pin", type: "password", inputmode: "numeric", autocomplete: first ? "new-password" : "current-password", maxlength: 64 }),
+    pad(pin, (text) => { pin = text; }),
+    s.session.warning === "pin-in-clear" ? h("p.paid.warn", say("pin-in-clear")) : null,
     h("button.confirm", { type: "submit", disabled: !person || pin.length < 4 }, say(over ? "take-over" : first ? "pair" : "sign-in")),
     counter() && !first ? key(say(asking ? "hold-card" : "by-card"), card, { disabled: asking }) : null);
 }
@@ -71,28 +72,27 @@ function panel(over) {
 // The whole screen, where nobody is signed in or the counter is locked.
 export function gate() {
   const session = s.session;
-  if (!session || (session.signed_in && !session.locked)) return null;
+  if (session.signed_in === undefined || (session.signed_in && !session.locked)) return null;
   const shown = session.first && session.loopback && !code();
   if (shown && !pairing) {
     pairing = {};
     ask("/api/pairing").then((answer) => { if (answer.ok) { pairing = answer; change({}); } });
   }
-  return h("main.gate", { key: "gate" }, h("h1", {}, say("title")),
-    shown && pairing.url ? h("section.card", {}, h("h2", {}, say("pair-first")), h("img.qr", { src: "/api/pairing.svg", alt: say("pair-first") }), h("p.code", {}, pairing.code), h("p.note", {}, pairing.url))
-      : h("section.card", {}, h("h2", {}, session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
+  return h("main.gate", { key: "gate" }, h("h1", say("title")),
+    shown && pairing.url ? h("section.card", h("h2", say("pair-first")), h("img.qr", { src: "/api/pairing.svg", alt: say("pair-first") }), h("p.code", pairing.code), h("p.note", pairing.url))
+      : h("section.card", h("h2", session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
 }
 
 addSheet("who", () => {
-  const at = (s.session && s.session.person) || {};
-  const shift = (s.shifts || {})[s.station];
+  const at = s.session.person || {};
+  const shift = (view() || {}).operator;
   const turn = (action) => ask("/api/shift", { station: s.station, action }).then((answer) => {
     tell(answer, say(action === "begin" ? "shift-begun" : "shift-ended"));
-    if (answer.ok) change({ shifts: answer.shifts || s.shifts });
   });
   return [say("hand-over"), [
-    facts([[say("person"), at.name || at.id], [say("role"), s.session && s.session.role ? say(`roles.${s.session.role}`) : ""],
+    facts([[say("person"), at.name || at.id], [say("role"), s.session.role ? say(`roles.${s.session.role}`) : ""],
       [say("on-duty"), shift ? `${shift.name || shift.person} · ${String(shift.since).slice(11, 16)}` : say("none")]]),
-    h("div.row", {}, shift ? key(say("shift-end"), () => turn("end")) : null, key(say("shift-begin"), () => turn("begin")),
-      s.session && s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), { tag: "button.danger" }) : null),
-    s.session && s.session.pins ? [h("h3", {}, say("take-over")), panel(true)] : null]];
+    h("div.row", shift ? key(say("shift-end"), () => turn("end")) : null, key(say("shift-begin"), () => turn("begin")),
+      s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), "button.danger") : null),
+    s.session.pins ? [h("h3", say("take-over")), panel(true)] : null]];
 });

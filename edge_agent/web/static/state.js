@@ -1,5 +1,5 @@
 // What the page knows, and what of it a person set on this device.
-import { words } from "./words.js";
+import { words } from "./load.js";
 
 const kept = (name, other) => {
   try {
@@ -17,20 +17,19 @@ export const s = {
   station: kept("station", ""),
   screen: "work",
   live: false, // whether what is shown is what is true now
-  session: null,
+  session: {},
   stations: {},
   status: null,
   records: [],
   goods: [],
-  totals: null,
   traces: {}, // weights of the last minute, by station
   toast: null,
   sheet: null, // what lies over the screen: {kind, …}
-  alarm: "",
 };
 
 let draw = () => {};
 let waiting = false;
+let awaited = [];
 
 export function onChange(render) {
   draw = render;
@@ -39,6 +38,7 @@ export function onChange(render) {
 // Note what is new; the screen is drawn once, with the next frame.
 export function change(news) {
   Object.assign(s, news);
+  awaited = awaited.filter((met) => !met());
   if (waiting) return;
   waiting = true;
   const go = () => {
@@ -49,22 +49,36 @@ export function change(news) {
   else requestAnimationFrame(go);
 }
 
-export function keep(name, value) {
+// Resolves when something has become true of the state, or after `ms`.
+export const until = (holds, ms) => new Promise((done) => {
+  const met = () => holds() && (done(), true);
+  if (met()) return;
+  awaited.push(met);
+  setTimeout(done, ms);
+});
+
+export function store(name, value) {
   try {
     localStorage.setItem(name, value);
   } catch (refused) {
     // A private window: it holds until the page is closed.
   }
+}
+
+export function keep(name, value) {
+  store(name, value);
   change({ [name]: value });
 }
 
+const find = (name) => name.split(".").reduce((table, part) => (table ? table[part] : undefined), words);
+
 // The word for `name` ("state.stable"), else the last part of the name itself.
 export function say(name) {
-  const found = name.split(".").reduce((table, part) => (table ? table[part] : undefined), words[s.language]);
+  const found = find(name);
   return found === undefined ? name.slice(name.indexOf(".") + 1) : found;
 }
 
-export const has = (name) => name.split(".").reduce((t, part) => (t ? t[part] : undefined), words[s.language]) !== undefined;
+export const has = (name) => find(name) !== undefined;
 
 let toastTimer = 0;
 export function toast(kind, text, more) {
@@ -72,6 +86,9 @@ export function toast(kind, text, more) {
   toastTimer = setTimeout(() => change({ toast: null }), kind === "good" ? 2500 : 6000);
   change({ toast: { kind, text, more: more || "" } });
 }
+
+// Whether whoever is signed in has a right; before that is known, nothing is hidden.
+export const may = (right) => !s.session.rights || s.session.rights.includes(right);
 
 export const view = () => s.stations[s.station] || null;
 
@@ -82,7 +99,7 @@ export const kilos = (mg) => (mg === null || mg === undefined ? "–" : (mg / 1e
 
 export function price(fen, per) {
   if (fen === null || fen === undefined) return "–";
-  const unit = s.session && s.session.price_unit;
+  const unit = s.session.price_unit;
   let shown = fen;
   let of = per || "kg";
   if (unit && of !== "each" && unit !== of) {

@@ -1,8 +1,9 @@
 // How the box stands: the line to the platform, what waits, the devices and their last word, the day's figures.
 import { h, facts } from "./dom.js";
 import { s, change, say, yuan, ago } from "./state.js";
-import { ask } from "./api.js";
-import { icon, bars, ring, trace } from "./draw.js";
+import { ask, to } from "./api.js";
+import { icon } from "./icons.js";
+import { bars, ring, trace } from "./charts.js";
 
 let figures = null;
 let timer = 0;
@@ -14,7 +15,7 @@ export function enter() {
       change({});
     }
   });
-  Object.keys(s.stations).forEach((id) => ask(`/api/stations/${encodeURIComponent(id)}/weights`).then((answer) => {
+  Object.keys(s.stations).forEach((id) => ask(to`/api/stations/${id}/weights`).then((answer) => {
     const mine = s.traces[id] || [];
     const first = mine.length ? mine[0][0] : Infinity;
     if (answer.ok && answer.points) s.traces[id] = answer.points.filter(([ms]) => ms < first).map(([ms, mg]) => [ms, mg === null ? null : mg / 1e6]).concat(mine);
@@ -23,7 +24,7 @@ export function enter() {
   timer = setInterval(() => (s.screen === "status" ? change({}) : clearInterval(timer)), 1000);
 }
 
-const card = (title, state, body) => h("section.card", { key: title, "data-state": state }, h("h2", {}, title), body);
+const card = (title, state, body) => h("section.card", { key: title, "data-state": state }, h("h2", title), body);
 const percent = (part, whole) => (whole ? Math.round((1000 * part) / whole) / 10 : null);
 const tons = (f) => `${((f.weight_mg || 0) / 1e6).toFixed(1)} kg`;
 const sums = (f) => [[say("mode.sale"), `${f.sales || 0} ${say("sales")}`], [say("weight"), tons(f)], [say("amount"), `${yuan(f.amount_fen || 0)} ${say("yuan")}`]];
@@ -32,8 +33,8 @@ function uplink() {
   const { link, pending, delivered, rejected, kept, oldest_pending_age_s: age } = s.status;
   const state = link ? link.state : "none";
   return card(say("state-of.link"), state === "connected" ? "good" : "warn", [
-    h("p.big", {}, say(`link.${state}`)),
-    state === "connected" ? null : h("p.note", {}, `${say("offline-note")}${link && link.reason ? ` (${link.reason})` : ""}`),
+    h("p.big", say(`link.${state}`)),
+    state === "connected" ? null : h("p.note", `${say("offline-note")}${link && link.reason ? ` (${link.reason})` : ""}`),
     facts([[say("pending"), `${pending}${pending && age ? ` · ${say("state-of.oldest")} ${ago(age)}` : ""}`], [say("mark.delivered"), delivered],
       [say("rejected"), rejected ? h("a", { href: "#maintain" }, String(rejected)) : 0], [say("state-of.kept"), kept]])]);
 }
@@ -52,15 +53,15 @@ function box() {
 function devices() {
   const all = s.status.devices || {};
   const past = (Date.now() - s.status_at) / 1000;
-  return card(say("state-of.devices"), "", h("ul.devices", {}, Object.keys(all).sort().map((id) => {
+  return card(say("state-of.devices"), "", h("ul.devices", Object.keys(all).sort().map((id) => {
     const device = all[id];
     const points = s.traces[Object.keys(s.stations).find((station) => s.stations[station].device === id)] || [];
     const told = device.last_age_s === null || device.last_age_s === undefined ? null : device.last_age_s + past;
     const age = points.length ? (Date.now() - points[points.length - 1][0]) / 1000 : null;
     const unit = (s.stations[Object.keys(s.stations).find((station) => s.stations[station].device === id)] || {}).unit;
     return h("li", { key: id, "data-state": device.state },
-      h("p.device", {}, h("b", {}, id), h("span.note", {}, device.driver || ""), h("span.device-state", {}, icon(device.state === "connected" ? "stable" : "lost"), say(`device.${device.kind === "printer" && device.state === "bad-data" ? "trouble" : device.state}`))),
-      h("p.note", {}, `${device.state !== "connected" && device.reason ? `${device.reason.split(", ").map((why) => say(`of-printer.${why}`)).join("、")} · ` : ""}${say("state-of.last")} ${ago(age !== null && (told === null || age < told) ? age : told)}`),
+      h("p.device", h("b", id), h("span.note", device.driver || ""), h("span.device-state", icon(device.state === "connected" ? "stable" : "lost"), say(`device.${device.kind === "printer" && device.state === "bad-data" ? "trouble" : device.state}`))),
+      h("p.note", `${device.state !== "connected" && device.reason ? `${device.reason.split(", ").map((why) => say(`of-printer.${why}`)).join("、")} · ` : ""}${say("state-of.last")} ${ago(age !== null && (told === null || age < told) ? age : told)}`),
       points.length ? trace(points, unit || "kg") : null);
   })));
 }
@@ -68,7 +69,7 @@ function devices() {
 function today() {
   const f = s.figures || {};
   return card(say("today"), "", [
-    h("div.rings", {}, ring(percent(f.linked, f.sales), say("linked")), ring(percent(f.delivered_in_a_day, f.records), say("state-of.in-a-day"))),
+    h("div.rings", ring(percent(f.linked, f.sales), say("linked")), ring(percent(f.delivered_in_a_day, f.records), say("state-of.in-a-day"))),
     facts(sums(f).concat([[say("rejected"), f.refused || 0], [say("void"), f.void || 0]]))]);
 }
 
@@ -76,7 +77,7 @@ function month() {
   const sum = (figures && figures.month) || {};
   return card(say("state-of.month"), "", [
     bars(((figures && figures.days) || []).map((each) => [String(each.day).slice(8), each.sales, each.linked]), say("mode.sale"), say("linked")),
-    h("p.note", {}, h("span.swatch.all", {}), `${say("mode.sale")}　`, h("span.swatch.good", {}), say("linked")),
+    h("p.note", h("span.swatch.all"), `${say("mode.sale")}　`, h("span.swatch.good"), say("linked")),
     facts(sums(sum).concat([[say("linked"), sum.sales ? `${percent(sum.linked, sum.sales)} %` : ""]]))]);
 }
 

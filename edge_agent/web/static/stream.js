@@ -16,6 +16,12 @@ export function on(name, take) {
   takers[name] = take;
 }
 
+function alive() {
+  if (s.live) return;
+  change({ live: true });
+  takers.live();
+}
+
 function attach(line, name) {
   line.addEventListener(name, (event) => {
     if (line !== source) return;
@@ -23,7 +29,7 @@ function attach(line, name) {
     tries = 0;
     if (event.lastEventId) newest = event.lastEventId;
     takers[name](event.data ? JSON.parse(event.data) : null);
-    if (!s.live) change({ live: true });
+    alive();
   });
 }
 
@@ -42,7 +48,7 @@ function connect() {
   // An open line that missed nothing is true again, though nothing is told.
   line.onopen = () => {
     heard = Date.now();
-    if (line === source && newest && !s.live) change({ live: true });
+    if (line === source && newest) alive();
   };
   line.onerror = () => line === source && again();
 }

@@ -1,9 +1,10 @@
 // Where goods came from and where they went: a code becomes a drawn chain, offline. A complaint can be noted on it.
 import { h, key, facts } from "./dom.js";
 import { s, change, say, has, when, day } from "./state.js";
-import { ask, tell } from "./api.js";
-import { icon } from "./draw.js";
-import { addSheet, close, field } from "./sheets.js";
+import { ask, tell, to } from "./api.js";
+import { icon } from "./icons.js";
+import { field, input } from "./forms.js";
+import { addSheet, close, open, put } from "./sheets.js";
 
 let code = "";
 let found = null;
@@ -14,7 +15,7 @@ export async function look(text) {
   code = text.trim();
   if (!code) return;
   asked = code;
-  const answer = await ask(`/api/trace?code=${encodeURIComponent(code)}`);
+  const answer = await ask(to`/api/trace?code=${code}`);
   if (asked !== code) return;
   found = answer.ok ? answer : { kind: "none", nodes: [], edges: [], failed: answer };
   shown = null;
@@ -53,8 +54,8 @@ const ICONS = { intake: "down", voucher: "board", batch: "leaf", sale: "scale", 
 function chain() {
   return h("div.chain", { after: connect }, h("svg.edges", { "aria-hidden": "true" }), layers(found).map((row, at) =>
     h("ol.layer", { key: at }, row.slice(0, 60).map((node) => h("li", { key: node.id }, key([
-      icon(ICONS[node.kind] || "trace"), h("span.node-kind", {}, say(`node.${node.kind}`)), h("b", {}, node.title || ""), h("small", {}, `${day(node.time)} ${when(node.time)}`)],
-    () => { shown = node; change({}); }, { tag: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": [node.id, node.title, (node.facts || {}).trace_code].includes(found.code) ? "yes" : null, "aria-pressed": String(shown === node) }))))));
+      icon(ICONS[node.kind] || "trace"), h("span.node-kind", say(`node.${node.kind}`)), h("b", node.title || ""), h("small", `${day(node.time)} ${when(node.time)}`)],
+    () => { shown = node; change({}); }, { kind: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": [node.id, node.title, (node.facts || {}).trace_code].includes(found.code) ? "yes" : null, "aria-pressed": String(shown === node) }))))));
 }
 
 // The lines between the boxes, where the boxes have come to lie.
@@ -91,24 +92,23 @@ export function draw() {
   const nodes = found ? found.nodes || [] : [];
   return [h("div.trace", { key: "trace" },
     h("form.find", { onsubmit: (e) => { e.preventDefault(); look(code); } },
-      h("label.search", {}, icon("search"), h("input", { id: "code", type: "search", autocomplete: "off", "aria-label": say("trace-ask"), placeholder: say("trace-ask"), value: code, oninput: (e) => { code = e.target.value; change({}); } })),
+      h("label.search", icon("search"), input(code, (text) => { code = text; }, { id: "code", type: "search", autocomplete: "off", "aria-label": say("trace-ask"), placeholder: say("trace-ask") })),
       h("button.strong.letters", { type: "submit" }, say("trace-it"))),
-    !found ? h("p.wait", {}, say("trace-hint")) : nodes.length ? [
-      h("p.note", {}, `${say(`node.${found.kind}`)} ${found.code} · ${nodes.length} ${say("steps")}${found.truncated ? ` · ${say("truncated")}` : ""}`),
+    !found ? h("p.wait", say("trace-hint")) : nodes.length ? [
+      h("p.note", `${say(`node.${found.kind}`)} ${found.code} · ${nodes.length} ${say("steps")}${found.truncated ? ` · ${say("truncated")}` : ""}`),
       chain(),
-      shown ? h("section.card.node-facts", {}, h("h2", {}, say(`node.${shown.kind}`), " ", shown.title || ""),
+      shown ? h("section.card.node-facts", h("h2", say(`node.${shown.kind}`), " ", shown.title || ""),
         facts([[say("time"), String(shown.time || "").slice(0, 19).replace("T", " ")]].concat(Object.keys(shown.facts || {}).map((name) => {
           const value = shown.facts[name];
           return [nameOf(name), value !== null && typeof value === "object" ? JSON.stringify(value) : value === null ? "" : String(value)];
         })))) : null,
-      h("div.row", {}, key(say("complain"), () => change({ sheet: { kind: "complain", of: complained() } })))]
-      : h("p.wait", {}, say("trace-none")))];
+      h("div.row", key(say("complain"), () => open("complain", { of: complained() })))]
+      : h("p.wait", say("trace-none")))];
 }
 
 addSheet("complain", (sheet) => {
-  const put = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
   const send = async () => {
-    const answer = await ask("/api/complaints", Object.assign({ about: sheet.about || "quality", content: sheet.of.sale ? sheet.text : `${code}: ${sheet.text}`, station: s.station }, sheet.of));
+    const answer = await ask("/api/complaints", { about: sheet.about || "quality", content: sheet.of.sale ? sheet.text : `${code}: ${sheet.text}`, station: s.station, ...sheet.of });
     tell(answer, say("complaint-noted"));
     if (answer.ok) {
       close();
@@ -116,9 +116,9 @@ addSheet("complain", (sheet) => {
     }
   };
   return [say("complain"), [
-    h("div.reasons", {}, ["weight", "quality", "price", "code", "other"].map((about) => key(say(`about.${about}`), () => put({ about }), { key: about, "aria-pressed": String((sheet.about || "quality") === about) }))),
+    h("div.reasons", ["weight", "quality", "price", "code", "other"].map((about) => key(say(`about.${about}`), () => put({ about }), { key: about, "aria-pressed": String((sheet.about || "quality") === about) }))),
     field(say("details"), h("textarea", { maxlength: 500, value: sheet.text, oninput: (e) => put({ text: e.target.value }) })),
-    key(say("ok"), send, { tag: "button.strong.wide", disabled: !(sheet.text || "").trim() })]];
+    key(say("ok"), send, { kind: "button.strong.wide", disabled: !(sheet.text || "").trim() })]];
 });
 
 export const onScan = (text) => look(text);

@@ -1,10 +1,11 @@
 // Work other than selling, step by step: goods come in, go out, are tested, filled, made, counted. Scans fill in.
-import { h, key, choice } from "./dom.js";
-import { s, change, say, kilos, view } from "./state.js";
-import { ask, act, order, tell } from "./api.js";
+import { h, key } from "./dom.js";
+import { s, change, may, say, kilos, view } from "./state.js";
+import { act, order, tell } from "./api.js";
 import { scale } from "./scale.js";
-import { icon } from "./draw.js";
-import { addSheet, field, leftOf, open, close } from "./sheets.js";
+import { icon } from "./icons.js";
+import { numeric, choice, entry, field, input, select } from "./forms.js";
+import { addSheet, goodsList, open, put, close } from "./sheets.js";
 import { row } from "./sell.js";
 
 let local = {}; // what is being typed, by field
@@ -14,25 +15,26 @@ let typed = "";
 let unit = "kg";
 
 const detail = () => (view() || {}).detail || {};
-const put = (name, value) => { local[name] = value; change({}); };
+const note = (name, value) => { local[name] = value; };
+const NONE = ["", "–"];
 
 // A field of the station's form: shown as the station has it, told to it when it is left.
-function input(name, told, command, more) {
+function line(name, told, command, more) {
   const value = local[name] === undefined ? (told || {})[name] : local[name];
-  const tell_ = (event) => {
+  const keepIt = (event) => {
     const text = event.target.value.trim();
     delete local[name];
     if (text && text !== (told || {})[name]) act(command || "set", { [name]: text }, "");
   };
-  return field(say(`field.${name}`), h("input", Object.assign({ id: `f-${name}`, value, autocomplete: "off", maxlength: 100, oninput: (e) => put(name, e.target.value), onchange: tell_ }, more)));
+  return entry(say(`field.${name}`), value, (text) => note(name, text), { id: `f-${name}`, autocomplete: "off", maxlength: 100, onchange: keepIt, ...more });
 }
 
 function pick(name, told, options, command) {
   const value = (told || {})[name];
-  if (!options.length) return input(name, told, command);
+  if (!options.length) return line(name, told, command);
   return field(say(`field.${name}`), h("select", { id: `f-${name}`, value: value || "", onchange: (e) => {
     const one = options.find((each) => each[0] === e.target.value);
-    if (one) act(command || "set", Object.assign({ [name]: one[0] }, one[2]), "");
+    if (one) act(command || "set", { [name]: one[0], ...one[2] }, "");
   } }, h("option", { key: "", value: "" }, "–"), options.map(([code, label]) => h("option", { key: code, value: code }, label)),
   value && !options.some(([code]) => code === value) ? h("option", { key: value, value }, value) : null));
 }
@@ -41,7 +43,7 @@ const goodsOptions = (named) => s.goods.map((each) => [each.code, each.name, nam
 const partyOptions = () => (s.parties || []).map((each) => [each.code, each.name || each.code]);
 
 function step(number, title, state, body) {
-  return h("section.step", { key: title, "data-done": state ? "yes" : "no" }, h("h2", {}, h("span.number", {}, state ? icon("stable") : String(number)), title), body);
+  return h("section.card.step", { key: title, "data-done": state ? "yes" : "no" }, h("h2", h("span.number", state ? icon("stable") : String(number)), title), body);
 }
 
 // How much: what lies on the scale, or what is typed.
@@ -51,17 +53,17 @@ function quantity(command, label, args, ready) {
   const amount = Number(typed);
   const send = async () => {
     const more = amount > 0 ? (unit === "kg" ? { net_mg: Math.round(amount * 1e6) } : { qty: Math.round(amount) }) : {};
-    const answer = await act(command, Object.assign({}, args, more), `${say("sold")} ${amount > 0 ? `${typed} ${unit === "kg" ? "kg" : say("pieces")}` : `${now.weight} ${now.unit}`}`);
+    const answer = await act(command, { ...args, ...more }, `${say("sold")} ${amount > 0 ? `${typed} ${unit === "kg" ? "kg" : say("pieces")}` : `${now.weight} ${now.unit}`}`);
     if (answer.ok) {
       typed = "";
       local = {};
       change({});
     }
   };
-  return h("div.quantity", {},
-    h("div.inline", {}, h("input", { id: "typed", inputmode: "decimal", placeholder: say("or-typed"), "aria-label": say("or-typed"), value: typed, oninput: (e) => { typed = e.target.value; change({}); } }),
+  return h("div.quantity",
+    h("div.inline", input(typed, (text) => { typed = text; }, { id: "typed", inputmode: "decimal", placeholder: say("or-typed"), "aria-label": say("or-typed") }),
       key(unit === "kg" ? "kg" : say("pieces"), () => { unit = unit === "kg" ? "qty" : "kg"; change({}); })),
-    key(steady || amount > 0 ? label : say(`state.${s.live ? now.state : "waiting"}`), send, { tag: "button.confirm", disabled: !ready || !(steady || amount > 0) }));
+    key(steady || amount > 0 ? label : say(`state.${s.live ? now.state : "waiting"}`), send, { kind: "button.confirm", disabled: !ready || !(steady || amount > 0) }));
 }
 
 // ---- intake
@@ -70,10 +72,10 @@ async function photo(event, note) {
   const file = event.target.files[0];
   if (!file) return;
   try {
-    const response = await fetch("/api/attachments", { method: "POST", credentials: "same-origin", body: file, headers: { "content-type": file.type, "x-csrf-token": (s.session && s.session.csrf) || "" } });
+    const response = await fetch("/api/attachments", { method: "POST", credentials: "same-origin", body: file, headers: { "content-type": file.type, "x-csrf-token": s.session.csrf || "" } });
     const answer = await response.json();
     if (response.ok) note(answer.sha256);
-    else tell(Object.assign({ ok: false, refused: answer.error }, answer, { ok: false }));
+    else tell({ ok: false, refused: answer.error, ...answer, ok: false });
   } catch (lost) {
     tell({ ok: false, refused: "lost-page" });
   }
@@ -84,7 +86,7 @@ const VOUCHERS = ["commitment", "1", "2", "3", "4", "5", "6", "import", "other"]
 function vouchers(d) {
   const type = voucher.type || "commitment";
   const add = async () => {
-    const answer = await act("voucher", Object.assign({}, voucher, { type }), "");
+    const answer = await act("voucher", { ...voucher, type }, "");
     if (answer.ok) {
       voucher = {};
       change({});
@@ -92,12 +94,12 @@ function vouchers(d) {
   };
   const set = (name, value) => { voucher[name] = value; change({}); };
   return [
-    h("ul.lines", {}, (d.vouchers || []).map((each, at) => h("li", { key: at }, h("b", {}, say(`voucher.${each.type}`)), h("span", {}, each.no || each.url || ""), each.attachment ? icon("camera") : null))),
-    h("div.two", {},
-      field(say("field.type"), h("select", { value: type, onchange: (e) => set("type", e.target.value) }, VOUCHERS.map((each) => h("option", { key: each, value: each }, say(`voucher.${each}`))))),
-      field(say("field.no"), h("input", { value: voucher.no, maxlength: 60, oninput: (e) => set("no", e.target.value) }))),
-    h("div.row", {},
-      h("label.button.camera", {}, icon("camera"), ` ${voucher.attachment ? `✓ ${say("photo")}` : say("photo")}`, h("input", { type: "file", accept: "image/jpeg,image/png", capture: "environment", onchange: (e) => photo(e, (sha) => set("attachment", sha)) })),
+    h("ul.lines", (d.vouchers || []).map((each, at) => h("li", { key: at }, h("b", say(`voucher.${each.type}`)), h("span", each.no || each.url || ""), each.attachment ? icon("camera") : null))),
+    h("div.two",
+      field(say("field.type"), select(type, VOUCHERS.map((each) => [each, say(`voucher.${each}`)]), (text) => set("type", text))),
+      entry(say("field.no"), voucher.no, (text) => set("no", text), { maxlength: 60 })),
+    h("div.row",
+      h("label.button.camera", icon("camera"), ` ${voucher.attachment ? `✓ ${say("photo")}` : say("photo")}`, h("input", { type: "file", accept: "image/jpeg,image/png", capture: "environment", onchange: (e) => photo(e, (sha) => set("attachment", sha)) })),
       key(`${say("add")} ${say(`voucher.${type}`)}`, add, { disabled: !voucher.no && !voucher.attachment }))];
 }
 
@@ -106,11 +108,11 @@ function intake(d) {
   const missing = d.missing || [];
   const has = (name) => !missing.includes(name);
   return [
-    step(1, say("step.goods"), has("goods_code"), [d.not_understood ? h("p.paid.warn", {}, say("refusal.not-goods")) : null, pick("goods_code", form, goodsOptions(true)), h("div.two", {}, input("batch", form), input("produced", form, "set", { type: "date" }))]),
-    step(2, say("step.supplier"), has("supplier"), [pick("supplier", form, partyOptions()), h("div.two", {}, input("supplier_name", form), input("plate_no", form))]),
-    step(3, say("step.origin"), has("origin"), h("div.two", {}, input("origin_name", form), input("origin_code", form))),
+    step(1, say("step.goods"), has("goods_code"), [d.not_understood ? h("p.paid.warn", say("refusal.not-goods")) : null, pick("goods_code", form, goodsOptions(true)), h("div.two", line("batch", form), line("produced", form, "set", { type: "date" }))]),
+    step(2, say("step.supplier"), has("supplier"), [pick("supplier", form, partyOptions()), h("div.two", line("supplier_name", form), line("plate_no", form))]),
+    step(3, say("step.origin"), has("origin"), h("div.two", line("origin_name", form), line("origin_code", form))),
     step(4, say("step.vouchers"), has("vouchers"), vouchers(d)),
-    step(5, say("step.weigh"), false, [missing.length ? h("p.paid.warn", {}, `${say("still-missing")} ${missing.map((name) => say(`missing.${name}`)).join("、")}`) : null,
+    step(5, say("step.weigh"), false, [missing.length ? h("p.paid.warn", `${say("still-missing")} ${missing.map((name) => say(`missing.${name}`)).join("、")}`) : null,
       quantity("confirm", say("take-in"), {}, has("goods_code")), key(say("clear"), () => act("clear", {}, ""))])];
 }
 
@@ -121,12 +123,12 @@ function transfer(d) {
   const goods = d.goods || {};
   return [
     step(1, say("step.papers"), papers.direction, [choice(say("field.direction"), ["out", "in"], papers.direction, (way) => say(`way.${way}`), (way) => act("set", { direction: way }, "")),
-      h("div.two", {}, input("document_no", papers), input("plate_no", papers)),
+      h("div.two", line("document_no", papers), line("plate_no", papers)),
       papers.direction === "in" ? pick("from_party", papers, partyOptions()) : pick("to_party", papers, partyOptions())]),
-    step(2, say("step.goods"), goods.goods_code || goods.batch || d.tags, [pick("goods_code", goods, goodsOptions(true)), input("batch", goods), d.tags ? h("p.note", {}, `${say("tags-seen")} ${d.tags}`) : null]),
-    step(3, say("step.weigh"), false, [d.first_passing ? h("p.paid", {}, `${say("first-passing")} ${d.first_passing.indication} ${d.first_passing.unit}`) : null,
+    step(2, say("step.goods"), goods.goods_code || goods.batch || d.tags, [pick("goods_code", goods, goodsOptions(true)), line("batch", goods), d.tags ? h("p.note", `${say("tags-seen")} ${d.tags}`) : null]),
+    step(3, say("step.weigh"), false, [d.first_passing ? h("p.paid", `${say("first-passing")} ${d.first_passing.indication} ${d.first_passing.unit}`) : null,
       quantity("confirm", say("record-line"), {}, papers.direction),
-      h("div.row", {}, key(say("pass"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }), key(say("clear"), () => act("clear", {}, "")))])];
+      h("div.row", key(say("pass"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }), key(say("clear"), () => act("clear", {}, "")))])];
 }
 
 // ---- inspection
@@ -134,7 +136,7 @@ function transfer(d) {
 function inspection(d) {
   const about = d.about || {};
   const add = async (result) => {
-    const answer = await act("item", Object.assign({}, item, { result }), "");
+    const answer = await act("item", { ...item, result }, "");
     if (answer.ok) {
       item = {};
       change({});
@@ -142,17 +144,17 @@ function inspection(d) {
   };
   const set = (name, value) => { item[name] = value; change({}); };
   const failed = (d.items || []).some((each) => each.result === "fail");
-  const can = s.session && s.session.rights ? s.session.rights.includes("release") : true;
+  const can = may("release");
   return [
-    step(1, say("step.what"), about.batch || about.goods_code, [input("batch", about, "batch"), pick("goods_code", about, goodsOptions(true), "batch")]),
+    step(1, say("step.what"), about.batch || about.goods_code, [line("batch", about, "batch"), pick("goods_code", about, goodsOptions(true), "batch")]),
     step(2, say("step.items"), (d.items || []).length, [
-      h("ul.lines", {}, (d.items || []).map((each, at) => h("li", { key: at }, h("b", {}, each.project), h("span", {}, each.value || ""), h("span.end", { "data-result": each.result }, each.result === "fail" ? `✕ ${say("fail")}` : `✓ ${say("pass")}`)))),
-      h("div.reasons", {}, say("projects").map((name) => key(name, () => set("project", name), { key: name, "aria-pressed": String(item.project === name) }))),
-      h("div.two", {}, field(say("field.project"), h("input", { id: "f-project", value: item.project, oninput: (e) => set("project", e.target.value) })), field(say("field.value"), h("input", { value: item.value, oninput: (e) => set("value", e.target.value) }))),
-      h("div.row.choose", {}, key(`✓ ${say("pass")}`, () => add("pass"), { disabled: !item.project }), key(`✕ ${say("fail")}`, () => add("fail"), { tag: "button.danger", disabled: !item.project }))]),
-    step(3, say("step.record"), false, [failed ? h("p.paid.warn", {}, say("will-stop")) : null,
-      key(say("record-inspection"), () => act("confirm", {}, say("sold")), { tag: "button.confirm", disabled: !(d.items || []).length || !(about.batch || about.goods_code) }), key(say("clear"), () => act("clear", {}, ""))]),
-    (d.stops || []).length ? h("section.step", { key: "stops" }, h("h2", {}, icon("stop"), " ", say("stopped")), h("ul.lines", {}, d.stops.map((stop) => h("li", { key: stop.id }, h("b", {}, stop.matched),
+      h("ul.lines", (d.items || []).map((each, at) => h("li", { key: at }, h("b", each.project), h("span", each.value || ""), h("span.end", { "data-result": each.result }, each.result === "fail" ? `✕ ${say("fail")}` : `✓ ${say("pass")}`)))),
+      h("div.reasons", say("projects").map((name) => key(name, () => set("project", name), { key: name, "aria-pressed": String(item.project === name) }))),
+      h("div.two", entry(say("field.project"), item.project, (text) => set("project", text), { id: "f-project" }), entry(say("field.value"), item.value, (text) => set("value", text))),
+      h("div.row.choose", key(`✓ ${say("pass")}`, () => add("pass"), { disabled: !item.project }), key(`✕ ${say("fail")}`, () => add("fail"), { kind: "button.danger", disabled: !item.project }))]),
+    step(3, say("step.record"), false, [failed ? h("p.paid.warn", say("will-stop")) : null,
+      key(say("record-inspection"), () => act("confirm", {}, say("sold")), { kind: "button.confirm", disabled: !(d.items || []).length || !(about.batch || about.goods_code) }), key(say("clear"), () => act("clear", {}, ""))]),
+    (d.stops || []).length ? h("section.card.step", { key: "stops" }, h("h2", icon("stop"), " ", say("stopped")), h("ul.lines", d.stops.map((stop) => h("li", { key: stop.id }, h("b", stop.matched),
       key(say("dispose"), () => open("dispose", { batch: stop.batch || stop.matched.replace(/^batch:(\S+).*/, "$1") })), can ? key(say("release"), () => open("release", { stop: stop.id })) : null)))) : null];
 }
 
@@ -162,27 +164,27 @@ function filling(d) {
   const code = d.cylinder;
   const limit = Math.round(Number(local.limit || 0) * 1e6);
   return [
-    step(1, say("step.cylinder"), code, [input("code", { code }, "cylinder"), d.medium ? h("p.note", {}, d.medium) : null]),
-    step(2, say("step.inspected"), d.inspected_until, [input("inspected_until", d, "cylinder", { type: "date", disabled: !code }),
-      field(`${say("field.limit")} kg`, h("input", { inputmode: "decimal", value: local.limit, disabled: !code, oninput: (e) => put("limit", e.target.value), onchange: () => limit > 0 && order("cylinder", { limit_mg: limit }) }))]),
-    step(3, say("step.before"), d.before_mg, [d.before_mg ? h("p.typed", {}, `${kilos(d.before_mg)} kg`) : null, key(say("weigh-before"), () => act("before", {}, say("noted")), { tag: "button.confirm", disabled: d.step !== "before" || view().state !== "stable" })]),
-    step(4, say("step.after"), false, [key(say("weigh-after"), () => act("after", {}, say("sold")), { tag: "button.confirm", disabled: d.step !== "after" || view().state !== "stable" }), key(say("clear"), () => act("clear", {}, ""))])];
+    step(1, say("step.cylinder"), code, [line("code", { code }, "cylinder"), d.medium ? h("p.note", d.medium) : null]),
+    step(2, say("step.inspected"), d.inspected_until, [line("inspected_until", d, "cylinder", { type: "date", disabled: !code }),
+      numeric(`${say("field.limit")} kg`, local.limit, (text) => note("limit", text), { disabled: !code, onchange: () => limit > 0 && order("cylinder", { limit_mg: limit }) })]),
+    step(3, say("step.before"), d.before_mg, [d.before_mg ? h("p.typed", `${kilos(d.before_mg)} kg`) : null, key(say("weigh-before"), () => act("before", {}, say("noted")), { kind: "button.confirm", disabled: d.step !== "before" || view().state !== "stable" })]),
+    step(4, say("step.after"), false, [key(say("weigh-after"), () => act("after", {}, say("sold")), { kind: "button.confirm", disabled: d.step !== "after" || view().state !== "stable" }), key(say("clear"), () => act("clear", {}, ""))])];
 }
 
 function transform(d) {
-  const part = (each, at) => h("li", { key: at }, h("b", {}, each.goods_name || each.goods_code || each.batch), h("span", {}, each.batch || ""), h("span.end", {}, each.qty ? `${each.qty} ${say("pieces")}` : `${kilos(each.net_mg)} kg`));
+  const part = (each, at) => h("li", { key: at }, h("b", each.goods_name || each.goods_code || each.batch), h("span", each.batch || ""), h("span.end", each.qty ? `${each.qty} ${say("pieces")}` : `${kilos(each.net_mg)} kg`));
   const about = local.goods_code ? { goods_code: local.goods_code, goods_name: (s.goods.find((each) => each.code === local.goods_code) || {}).name } : {};
   const ready = about.goods_code || (d.scanned && Object.keys(d.scanned).length);
-  const choose = field(say("field.goods_code"), h("select", { value: local.goods_code || "", onchange: (e) => put("goods_code", e.target.value) }, h("option", { key: "", value: "" }, "–"), s.goods.map((each) => h("option", { key: each.code, value: each.code }, each.name))));
+  const choose = field(say("field.goods_code"), select(local.goods_code, [NONE, ...goodsList()], (code) => note("goods_code", code)));
   return [
-    step(1, say("step.in"), (d.inputs || []).length, [h("ul.lines", {}, (d.inputs || []).map(part)), choose, quantity("input", say("put-in"), about, ready)]),
-    step(2, say("step.out"), (d.outputs || []).length, [h("ul.lines", {}, (d.outputs || []).map(part)), quantity("output", say("take-out"), about, ready)]),
-    step(3, say("step.record"), false, [field(say("field.certificate"), h("input", { value: local.certificate, oninput: (e) => put("certificate", e.target.value) })),
-      key(say("finish"), () => act("finish", local.certificate ? { certificate: local.certificate } : { no_certificate: true }, say("sold")), { tag: "button.confirm", disabled: !(d.inputs || []).length || !(d.outputs || []).length }),
+    step(1, say("step.in"), (d.inputs || []).length, [h("ul.lines", (d.inputs || []).map(part)), choose, quantity("input", say("put-in"), about, ready)]),
+    step(2, say("step.out"), (d.outputs || []).length, [h("ul.lines", (d.outputs || []).map(part)), quantity("output", say("take-out"), about, ready)]),
+    step(3, say("step.record"), false, [entry(say("field.certificate"), local.certificate, (text) => note("certificate", text)),
+      key(say("finish"), () => act("finish", local.certificate ? { certificate: local.certificate } : { no_certificate: true }, say("sold")), { kind: "button.confirm", disabled: !(d.inputs || []).length || !(d.outputs || []).length }),
       key(say("clear"), () => act("clear", {}, ""))])];
 }
 
-const log = (d) => [h("section.step", { key: "log" }, h("h2", {}, say("scanned")), h("p.scanned", {}, d.last_scan || d.scanned || "–"), h("p.note", {}, say("log-note")))];
+const log = (d) => [h("section.card.step", { key: "log" }, h("h2", say("scanned")), h("p.scanned", d.last_scan || d.scanned || "–"), h("p.note", say("log-note")))];
 
 const MODES = { intake, transfer, inspection, filling, transform, log };
 
@@ -191,9 +193,9 @@ export function draw() {
   const d = detail();
   const rows = s.records.filter((each) => each.station === s.station).slice(0, 12);
   return [h("div.work", { key: `work-${s.station}` },
-    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", {}, key(say("preset-tare"), () => open("tare")), key(say("count"), () => open("count"))) : null),
+    h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", key(say("preset-tare"), () => open("tare")), h("a.button", { href: "#stocktake" }, say("count"))) : null),
     h("div.steps", { key: "steps" }, (MODES[now.mode] || log)(d)),
-    h("section.log", { key: "log" }, h("h2", {}, say("recent")), rows.length ? h("ol.records", {}, rows.map(row)) : h("p.note", {}, say("no-records")), h("p.legend", {}, say("legend"))))];
+    h("section.log", { key: "log" }, h("h2", say("recent")), rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")), h("p.legend", say("legend"))))];
 }
 
 export const onScan = (text) => order("scan", { text }).then((answer) => tell(answer, ""));
@@ -209,32 +211,10 @@ export function onKey(event) {
 // ---- what lies over a screen
 
 const reasonOf = (sheet) => (sheet.text || "").trim();
-const put_ = (more) => change({ sheet: Object.assign({}, s.sheet, more) });
 
-addSheet("count", (sheet) => {
-  const goods = s.goods.find((each) => each.code === sheet.code);
-  const amount = Number(sheet.amount);
-  const args = { goods_code: sheet.code, reason: reasonOf(sheet) || say("mode.stocktake") };
-  if (sheet.batch) args.batch = sheet.batch;
-  if (amount > 0) Object.assign(args, goods && goods.price_per === "each" ? { qty: Math.round(amount) } : { net_mg: Math.round(amount * 1e6) });
-  const send = async (command, more) => {
-    const answer = await act(command, Object.assign({}, args, more), say("sold"));
-    if (answer.ok) close();
-  };
-  return [say("count"), [
-    field(say("goods"), h("select", { value: sheet.code || "", onchange: (e) => put_({ code: e.target.value }) }, h("option", { key: "", value: "" }, "–"), s.goods.map((each) => h("option", { key: each.code, value: each.code }, each.name)))),
-    field(say("batch"), h("input", { value: sheet.batch, placeholder: goods && goods.batches && goods.batches[0] ? goods.batches[0].batch : "", oninput: (e) => put_({ batch: e.target.value.trim() }) })),
-    field(`${say("or-typed")} (kg / ${say("pieces")})`, h("input", { inputmode: "decimal", value: sheet.amount, oninput: (e) => put_({ amount: e.target.value }) })),
-    field(say("reason"), h("input", { value: sheet.text, oninput: (e) => put_({ text: e.target.value }) })),
-    h("div.row", {}, key(say("record-count"), () => send("stocktake"), { tag: "button.strong", disabled: !sheet.code }),
-      key(say("record-loss"), () => send("loss", { cause: "spoiled" }), { tag: "button.danger", disabled: !sheet.code }))]];
-});
+addSheet("release", (sheet) => [say("release"), [entry(say("reason"), sheet.text, (text) => put({ text })),
+  key(say("ok"), () => act("release", { stop_sale: sheet.stop, reason: reasonOf(sheet) }, say("release")).then((answer) => answer.ok && close()), { kind: "button.strong.wide", disabled: !reasonOf(sheet) })]]);
 
-addSheet("release", (sheet) => [say("release"), [field(say("reason"), h("input", { value: sheet.text, oninput: (e) => put_({ text: e.target.value }) })),
-  key(say("ok"), () => act("release", { stop_sale: sheet.stop, reason: reasonOf(sheet) }, say("release")).then((answer) => answer.ok && close()), { tag: "button.strong.wide", disabled: !reasonOf(sheet) })]]);
-
-addSheet("dispose", (sheet) => [say("dispose"), [h("p.note", {}, `${sheet.batch}`), field(`kg`, h("input", { inputmode: "decimal", value: sheet.amount, oninput: (e) => put_({ amount: e.target.value }) })),
-  h("div.reasons", {}, ["destroyed", "harmless-treatment", "returned", "downgraded", "sealed"].map((kind) => key(say(`disposal.${kind}`), () =>
-    act("dispose", Object.assign({ batch: sheet.batch, kind }, Number(sheet.amount) > 0 ? { net_mg: Math.round(Number(sheet.amount) * 1e6) } : {}), say(`disposal.${kind}`)).then((answer) => answer.ok && close()), { key: kind })))]]);
-void ask;
-void leftOf;
+addSheet("dispose", (sheet) => [say("dispose"), [h("p.note", `${sheet.batch}`), numeric("kg", sheet.amount, (text) => put({ amount: text })),
+  h("div.reasons", ["destroyed", "harmless-treatment", "returned", "downgraded", "sealed"].map((kind) => key(say(`disposal.${kind}`), () =>
+    act("dispose", { batch: sheet.batch, kind, ...(Number(sheet.amount) > 0 ? { net_mg: Math.round(Number(sheet.amount) * 1e6) } : {}) }, say(`disposal.${kind}`)).then((answer) => answer.ok && close()), { key: kind })))]]);
