@@ -241,6 +241,24 @@ def test_bytes_that_vanish_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count.vanished == 0  # the counter was set back by another program; that says nothing
 
 
+def test_bytes_that_wait_for_a_held_up_agent_have_not_vanished(
+    terminal: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = terminal()
+    port = transport(f"serial:{far.path}")
+    received = [100]
+    monkeypatch.setattr(sharing, "_received", lambda fd: received[0])
+    port.open()
+    assert isinstance(port, Watchful)
+    for waits, beyond in ((1_000, 0), (1_000, 0), (500, 1_000)):  # at last more than the terminal tells of
+        far.write(b"x" * waits)
+        received[0] += waits + beyond
+        assert port.trouble() is None
+    said(port, 2_500)
+    assert "1000 bytes were received and read by another program" in (port.trouble() or "")
+    port.close()
+
+
 def test_a_line_without_a_count_says_nothing(terminal: Callable[[], Any]) -> None:
     assert sharing.ByteCount(terminal().master).vanished == 0
 

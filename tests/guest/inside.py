@@ -38,8 +38,6 @@ WORK = Path("/tmp/guest")
 GADGETS = Path("/sys/kernel/config/usb_gadget")
 PAGE = 8080
 TAIL = 60
-REPORT_PAUSE = 0.02
-"""Seconds from key to key: here an agent needs as many times longer for each as the machine is emulated slower."""
 
 
 class Unseen(Exception):
@@ -311,8 +309,11 @@ class Inside:
         """The kernel's driver that has a gadget's interface: usbhid, usbfs (libusb has it), or none."""
         return self._gadgets[gadget].kernel_driver
 
-    def scan(self, gadget: str, text: str, settings: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Scan a code; for a keyboard, tell whether another program that listens to it hears anything."""
+    def scan(
+        self, gadget: str, text: str, settings: dict[str, Any] | None = None, pause: float = 0.0
+    ) -> dict[str, Any]:
+        """Scan a code, `pause` seconds from key to key; tell whether another program that listens to a keyboard hears
+        anything."""
         device = self._gadgets[gadget]
         symbology = text[:3] if text.startswith("]") else None
         code = Code(text=text[3:] if symbology else text, symbology=symbology)
@@ -325,7 +326,7 @@ class Inside:
             sent = 0
             for report in reports:
                 sent += port.write(report) == len(report)
-                time.sleep(REPORT_PAUSE if keyboard else 0.0)
+                time.sleep(pause if keyboard else 0.0)
             heard = False
             if keyboard:
                 with contextlib.suppress(BlockingIOError):

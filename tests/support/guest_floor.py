@@ -40,6 +40,8 @@ from hwsim.load import Platter, ScaleSettings
 PATIENCE: Final = 180.0
 """Seconds that an emulated machine on a busy one may take for what takes one."""
 BOOT: Final = 400.0
+KEY_PAUSES: Final = (0.02, 0.05, 0.15, 0.4)
+"""Seconds from key to key of an emulated keyboard, tried one after the other."""
 GADGETS: Final = ("gun", "pos", "scale", "twin")
 SCALES: Final = ("scale", "bench", "roam", "left", "right")
 
@@ -253,10 +255,30 @@ class Floor:
     # --- acting
 
     def scan(self, scanner: str, text: str, **settings: Any) -> dict[str, Any]:
-        """Scan a code; the record that comes of it, and what `Inside.scan` told as `typed`."""
+        """Scan a code; the record that comes of it, and what `Inside.scan` told as `typed`.
+
+        Where the agent is so slow that the kernel drops keys, the scan is refused, and done again more slowly.
+        """
         after = len(self.heard)
-        typed = self.call("scan", scanner, text, settings or None)
-        return {**self.record(scanner, after), "typed": typed}
+        for pause in KEY_PAUSES:
+            refused = self.refusals(scanner)
+            typed = self.call("scan", scanner, text, settings or None, pause)
+            self.wait(
+                f"a record of {scanner}, or a refusal",
+                lambda refused=refused: self.records(scanner, after) or self.refusals(scanner) > refused,  # type: ignore[misc]
+            )
+            if self.records(scanner, after):
+                return {**self.records(scanner, after)[0], "typed": typed}
+        raise GuestFailed(f"{text} was refused {len(KEY_PAUSES)} times: {self.reasons(scanner)}")
+
+    def reasons(self, device: str) -> dict[str, int]:
+        """How often what a device said was refused, by reason."""
+        counters = self.call("devices")[device]["counters"] or {}
+        return dict(counters.get("reasons", {}))
+
+    def refusals(self, device: str) -> int:
+        """How often in all."""
+        return sum(self.reasons(device).values())
 
     def lay(self, device: str, milligrams: int, settle_s: float = 0.08) -> None:
         """Put goods on a scale, so that so much lies there in all. It swings for about ten times `settle_s` seconds."""
@@ -361,7 +383,7 @@ class Floor:
             self.call("start", agent_config())
         with contextlib.suppress(GuestFailed):
             self.call("resume")
-        self.wait("the agent's page", lambda: any(event["kind"] == "station" for event in self.heard))
+        self.wait("the agent's page", lambda: any(event["kind"] == "station" for event in self.heard), within=BOOT)
 
     def stop_agent(self) -> int:
         """End the agent in order; its exit code."""
