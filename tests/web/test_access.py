@@ -81,8 +81,7 @@ def test_a_signed_in_operator_at_the_box_may_zero_the_scale_and_a_phone_may_not(
         if lan:
             assert (status, refusal["error"]) == (403, "not-at-scale")
         else:
-            # The scale of this stall takes no commands; whoever is at it is told that, not turned away.
-            assert (status, refusal["refused"]) == (409, "unknown-command")
+            assert (status, refusal["refused"]) == (200, None)
 
 
 @pytest.mark.parametrize(("command", "station"), [("release", "lab"), ("review", "door")])
@@ -188,3 +187,14 @@ def test_a_person_who_is_removed_is_out_at_once(tmp_path: Path, free_port: Calla
         assert boss.post("/api/people/01/remove") == (200, {"ok": True})
         assert worker.get("/api/state")[0] == 401
         assert worker.post("/api/sign-in", {"person": "01", "pin": PINS["operator"]})[0] == 401
+
+
+def test_the_opener_policy_is_sent_where_browsers_take_it(market: WebStall) -> None:
+    """Over plain HTTP on the network it counts for nothing, and a browser complains of it in its console."""
+    for lan, sent in ((False, "same-origin"), (True, None)):
+        connection = market.client(lan=lan).connection()
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("cross-origin-opener-policy")) == (200, sent)
+        assert answer.getheader("cross-origin-resource-policy") == "same-origin"
+        connection.close()
