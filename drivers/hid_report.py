@@ -1,4 +1,4 @@
-"""The report descriptor of a USB HID device: which bits of its input reports mean what.
+"""The report descriptor of a USB HID device: which bits of its reports mean what.
 
 Source: USB-IF "Device Class Definition for Human Interface Devices" 1.11, sections 5.2 to 5.6 and 6.2.2.
 
@@ -25,7 +25,7 @@ _USAGES_LIMIT: Final = 1024
 _DEPTH_LIMIT: Final = 32
 
 _MAIN, _GLOBAL, _LOCAL = 0, 1, 2
-_INPUT, _COLLECTION, _END_COLLECTION = 0x8, 0xA, 0xC
+_INPUT, _OUTPUT, _FEATURE, _COLLECTION, _END_COLLECTION = 0x8, 0x9, 0xB, 0xA, 0xC
 _CONSTANT, _VARIABLE = 1, 2
 
 
@@ -36,7 +36,7 @@ def usage(page: int, id: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One input item: `count` elements of `size` bits from bit `offset` of the report, its id byte included.
+    """One item: `count` elements of `size` bits from bit `offset` of the report, its id byte included.
 
     Of a variable each element is a value of its own, meant by `usages` in turn (the last stands for all further
     ones). Of an `array` each element is a number that selects one of `usages`, counted from `minimum`. `within`
@@ -75,7 +75,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One kind of input report. `id` is 0 where the device numbers none; `length` is in bytes, the id included."""
+    """One kind of report. `id` is 0 where the device numbers none; `length` is in bytes, the id included."""
 
     id: int
     length: int
@@ -89,13 +89,32 @@ class Report:
                 if meaning is not None:
                     yield meaning, value, one
 
+    def switching_on(self, wanted: int) -> bytes | None:
+        """This report with the one element that means `wanted` on and all else zero; None where none is that."""
+        for one in self.fields:
+            if wanted not in one.usages:
+                continue
+            place = one.usages.index(wanted)
+            value = one.minimum + place if one.array else 1
+            index = 0 if one.array else place
+            if index >= one.count or not one.minimum <= value <= one.maximum or value < 0:
+                continue
+            bits = value << one.offset + index * one.size | self.id
+            return bits.to_bytes(self.length, "little")
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """The input reports of one interface, by their number, and what the device says that it is."""
+    """The input reports of one interface, by their number, and what the device says that it is.
+
+    `outputs` and `features` are what may be sent to it, as output and as feature reports.
+    """
 
     reports: Mapping[int, Report]
     applications: tuple[int, ...]
+    outputs: Mapping[int, Report]
+    features: Mapping[int, Report]
 
     @property
     def numbered(self) -> bool:
@@ -130,14 +149,29 @@ class _Locals:
     first: tuple[int | None, int] | None = None
 
 
+@dataclass(slots=True)
+class _Items:
+    """The items of one kind, by the number of their report."""
+
+    fields: dict[int, list[Field]] = field(default_factory=dict)
+    bits: dict[int, int] = field(default_factory=dict)
+
+    def reports(self) -> Mapping[int, Report]:
+        return MappingProxyType(
+            {
+                number: Report(id=number, length=(self.bits[number] + 7) // 8, fields=tuple(fields))
+                for number, fields in self.fields.items()
+            }
+        )
+
+
 class _Parser:
     def __init__(self) -> None:
         self._globals = _Globals()
         self._stack: list[_Globals] = []
         self._locals = _Locals()
         self._within: list[int] = []
-        self._fields: dict[int, list[Field]] = {}
-        self._bits: dict[int, int] = {}
+        self._items: dict[int, _Items] = {kind: _Items() for kind in (_INPUT, _OUTPUT, _FEATURE)}
         self._applications: list[int] = []
         self._count = 0
 
@@ -235,19 +269,21 @@ class _Parser:
             if not self._within:
                 raise ValueError("the end of a collection that was not begun")
             self._within.pop()
-        elif tag == _INPUT:
-            self._input(value)
+        elif tag in self._items:
+            self._report(self._items[tag], value)
 
-    def _input(self, flags: int) -> None:
+    def _report(self, items: _Items, flags: int) -> None:
         now = self._globals
         if not 0 < now.size <= 32 * 8 or now.count > REPORT_LIMIT * 8:
+            if items is not self._items[_INPUT]:
+                return  # what could be sent is no reason not to read
             raise ValueError(f"{now.count} elements of {now.size} bits")
-        begin = self._bits.setdefault(now.report, 8 if now.report else 0)
+        begin = items.bits.setdefault(now.report, 8 if now.report else 0)
         end = begin + now.size * now.count
         if end > REPORT_LIMIT * 8:
             raise ValueError(f"a report of more than {REPORT_LIMIT} bytes")
-        self._bits[now.report] = end
-        fields = self._fields.setdefault(now.report, [])
+        items.bits[now.report] = end
+        fields = items.fields.setdefault(now.report, [])
         if flags & _CONSTANT or not now.count:
             return
         self._count += 1
@@ -272,15 +308,17 @@ class _Parser:
     def _result(self) -> Descriptor:
         if self._within:
             raise ValueError("a collection is not ended")
-        if not self._fields:
+        inputs = self._items[_INPUT].fields
+        if not inputs:
             raise ValueError("no input report")
-        if 0 in self._fields and len(self._fields) > 1:
+        if 0 in inputs and len(inputs) > 1:
             raise ValueError("some reports are numbered and some are not")
-        reports = {
-            number: Report(id=number, length=(self._bits[number] + 7) // 8, fields=tuple(fields))
-            for number, fields in self._fields.items()
-        }
-        return Descriptor(reports=MappingProxyType(reports), applications=tuple(self._applications))
+        return Descriptor(
+            reports=self._items[_INPUT].reports(),
+            applications=tuple(self._applications),
+            outputs=self._items[_OUTPUT].reports(),
+            features=self._items[_FEATURE].reports(),
+        )
 
 
 def parse_descriptor(data: bytes) -> Descriptor:

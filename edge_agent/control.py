@@ -47,13 +47,18 @@ class ControlServer:
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
-        """Listen. The store's lock makes this the only agent here, so a socket left behind is removed."""
-        self._path.unlink(missing_ok=True)
+        """Listen. The store's lock makes this the only agent here, so a socket left behind is replaced.
+
+        The socket gets its name when it listens: whoever sees the name is answered.
+        """
+        unready = self._path.with_name(f"{self._path.name[:-1]}~")  # as long as the name: a socket's may not be longer
+        unready.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         listener.settimeout(0.2)  # how long a stop waits for this thread
-        listener.bind(str(self._path))
-        self._path.chmod(0o660)  # before listen: until then nobody can connect
+        listener.bind(str(unready))
+        unready.chmod(0o660)  # before listen: until then nobody can connect
         listener.listen(_CLIENTS)
+        unready.replace(self._path)
         self._socket = listener
         self._thread.start()
 

@@ -172,10 +172,14 @@ class MemoryCodec(Codec, Protocol):
 
 @runtime_checkable
 class AddressingCodec(MemoryCodec, Protocol):
-    """The codec of a reader that reads and writes the one tag whose number the question holds; the answer has none."""
+    """The codec of a reader that can be told which tag it shall read and write, so that no other can be meant."""
 
-    def choose(self, number: bytes) -> None:
-        """The tag that the next questions are about."""
+    def choose(self, number: bytes) -> Sequence[Send]:
+        """The next questions are about this tag; about any again where the number is empty.
+
+        Returns what has to be sent for that, each acknowledged before the next. Nothing, where the questions hold the
+        number themselves; then the answers may have none.
+        """
 
 
 class Transport(Protocol):

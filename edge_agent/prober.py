@@ -15,7 +15,7 @@ import orjson
 from edge_agent import clock
 from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
 from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
-from edge_agent.registry import Registry
+from edge_agent.registry import Registry, checked_options
 
 _WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
@@ -173,10 +173,26 @@ def _block(fit: Fit, url: PortUrl, registry: Registry, unit_note: str) -> str:
     ]
     if spec.needs_unit:
         rows.append(f'unit = "kg"   # {unit_note}')
-    if fit.options:
-        inner = ", ".join(f"{name} = {orjson.dumps(value).decode()}" for name, value in fit.options.items())
+    options = dict(fit.options)
+    unset = _unset(spec, options)
+    if unset is not None:
+        options |= {"preset": "unknown"}
+        rows.append(f"# {unset}")
+    if options:
+        inner = ", ".join(f"{name} = {orjson.dumps(value).decode()}" for name, value in options.items())
         rows.append(f"options = {{ {inner} }}")
     return "\n".join(rows) + "\n"
+
+
+def _unset(spec: DriverSpec, options: Mapping[str, Any]) -> str | None:
+    """What a driver must still be told, which no byte tells, where it can wait for it (the preset `unknown`)."""
+    waits = any(option.name == "preset" and "unknown" in option.choices for option in spec.options)
+    try:
+        if spec.check is not None and waits:
+            spec.check(checked_options(spec, options))
+    except ValueError as missing:
+        return str(missing)
+    return None
 
 
 def _usual(key: str) -> str:

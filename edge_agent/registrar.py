@@ -127,7 +127,7 @@ class Registrar:
             self._store.set_note(LEDGER, text)
             try:
                 kept = self._store.keep(record, timeout=_PATIENCE)
-            except Exception:
+            except Exception:  # whatever it was: the ledger must not say what no record says
                 self._store.set_note(LEDGER, before if before is not None else "[]")
                 raise
             self._assets = new

@@ -314,7 +314,7 @@ class DeviceRunner:
         except ValueError as problem:  # the instrument takes it not, or not now
             asked.done.set_exception(problem)
             return
-        except Exception as problem:
+        except Exception as problem:  # whoever waits for the answer must hear of it too
             asked.done.set_exception(problem)
             raise
         asked.done.set_result(None)
@@ -564,7 +564,7 @@ class StationRunner:
             if request.before is not None and outcome.drafts:
                 request.before(outcome.drafts)
             tickets = tuple(self._submit(draft) for draft in outcome.drafts)
-        except Exception as problem:
+        except Exception as problem:  # whoever waits for the answer must hear of it too
             request.outcome.set_exception(problem)
             raise
         request.outcome.set_result((outcome, tickets))

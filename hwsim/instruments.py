@@ -79,6 +79,17 @@ def _clear_tare(platter: Platter, now: float) -> None:
     platter.preset_tare(0)
 
 
+class HidScale(Continuous):
+    """Data reports; a control report 2 whose second bit is set zeroes it (POS usage 80, zero scale)."""
+
+    _CONTROL, _ZERO_SCALE = 2, 0x02
+
+    def receive(self, data: bytes, now: float) -> Sequence[bytes]:
+        if len(data) == 2 and data[0] == self._CONTROL and data[1] & self._ZERO_SCALE:
+            self._platter.zero(now)
+        return ()
+
+
 class CasPoll:
     """CAS AP / ACLAS: ENQ is answered with ACK, DC1 after it with the weight packet, DC2 with price and amount too.
 
@@ -368,7 +379,7 @@ DIALECTS: Final[dict[str, Dialect]] = {
             name="hid-pos-scale",
             title="USB HID scale, data report 3 (bytes on a pty or TCP; a real USB device with hidg:)",
             rate_hz=10.0,
-            make=_continuous(lambda platter, now: hid.scale_report(platter.indication(now))),
+            make=lambda platter: HidScale(platter, lambda platter, now: hid.scale_report(platter.indication(now))),
             source="USB-IF Point of Sale usage tables 1.02, scale page",
         ),
         *dialects.DIALECTS,

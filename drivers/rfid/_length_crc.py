@@ -86,13 +86,14 @@ class MemoryAndTagCodec(TagCodec):
         self._address = address
         self._chosen = b""
 
-    def choose(self, number: bytes) -> None:
+    def choose(self, number: bytes) -> list[Send]:
         """See `AddressingCodec.choose`. Raises ValueError for a number that is longer than a question may be."""
         if len(number) > _LONGEST_CHOICE:
             raise ValueError(
                 f"an EPC of {len(number)} bytes; this reader finds tags by one of {_LONGEST_CHOICE} at most"
             )
         self._chosen = number
+        return []
 
     def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
         """See `MemoryCodec.read_memory`. Raises ValueError for more than an answer holds."""

@@ -31,6 +31,10 @@ _ENDS: Final = MappingProxyType({0xBB: 0x7E, 0xAA: 0xDD})
 _LONGEST: Final = 512
 _NOTICE: Final = (2, 0x22)
 _NO_TAG: Final = 0x15
+_EPC_AT: Final = 32
+"""The bit of the EPC bank behind CRC and PC."""
+_LONGEST_CHOICE: Final = 31
+"""Bytes that the length of a mask in bits can tell."""
 _ERRORS: Final = MappingProxyType(
     {0x09: "read failed", 0x10: "write failed", 0x13: "lock failed", 0x16: "access failed", 0x17: "unknown command"}
 )
@@ -74,14 +78,24 @@ def _framed(start: int, body: bytes) -> bytes:
 
 
 class M100Codec(TagCodec):
-    """Inventory, and the memory of tags; see `MemoryCodec`.
+    """Inventory, and the memory of tags; see `AddressingCodec`.
 
+    0C choose:  01 (EPC bank)  bit (4)  bits  00  EPC        12 when:  02 but for inventories, 01 never
     39 read, 49 write:  password (4)  bank  word (2)  words (2)  [data]       answered by  n  PC PC EPC (n)  data, or 00
     """
 
     def __init__(self, start: int, asking: Asking | None) -> None:
         super().__init__(Sized(5, _measure, _check), _read, asking)
         self._start = start
+
+    def choose(self, number: bytes) -> list[Send]:
+        """See `AddressingCodec.choose`. Raises ValueError for a number that is longer than a question may be."""
+        if not number:
+            return [self._ask(0x12, b"\x01")]
+        if len(number) > _LONGEST_CHOICE:
+            raise ValueError(f"an EPC of {len(number)} bytes; this reader finds tags by {_LONGEST_CHOICE} at most")
+        mask = b"\x01" + _EPC_AT.to_bytes(4, "big") + bytes([8 * len(number), 0]) + number
+        return [self._ask(0x0C, mask), self._ask(0x12, b"\x02")]
 
     def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
         """See `MemoryCodec.read_memory`."""

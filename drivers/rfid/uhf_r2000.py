@@ -12,6 +12,7 @@ Source: IND903 and Invelion YR900x serial protocol; frames logged from readers i
     code   one byte: 10 done, 22 antenna missing, 36 no tag …
 
     81 read    bank  word  words  [password (4)]        82 write   password (4)  bank  word  words  data
+    85 choose  00  len  EPC        01  any
     answered   tags (2)  len  PC PC  EPC  CRC CRC  words read,  len of those  freq<<2|antenna  1
                tags (2)  len  PC PC  EPC  CRC CRC,                      code  freq<<2|antenna  1
 
@@ -34,7 +35,7 @@ from edge_agent.model import DeviceEvent
 _START: Final = 0xA0
 _INVENTORY: Final = frozenset((0x89, 0x8A, 0x8B))
 _SELECT_ANTENNA: Final = 0x74
-_READ_TAG, _WRITE_TAG = 0x81, 0x82
+_READ_TAG, _WRITE_TAG, _CHOOSE = 0x81, 0x82, 0x85
 _MOST_WORDS: Final = 64
 _END_LENGTH: Final = 7
 _RSSI_ZERO: Final = 129
@@ -77,11 +78,16 @@ def _read(frame: Frame) -> list[DeviceEvent]:
 
 
 class R2000Codec(TagCodec):
-    """Inventory, and the memory of tags; see `MemoryCodec`."""
+    """Inventory, and the memory of tags; see `AddressingCodec`."""
 
     def __init__(self, address: int, asking: Asking | None) -> None:
         super().__init__(Sized(2, _measure, _check), _read, asking)
         self._address = address
+
+    def choose(self, number: bytes) -> list[Send]:
+        """See `AddressingCodec.choose`."""
+        told = bytes([0, len(number)]) + number if number else b"\x01"
+        return [Send(data=_framed(self._address, bytes([_CHOOSE]) + told))]
 
     def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
         """See `MemoryCodec.read_memory`. Older readers know no password here: none is sent where it is zero."""

@@ -19,7 +19,8 @@ Without a descriptor, in bare reports, they are taken to stand where all scales 
 The magnitude has no sign: below zero is told by the status. Numbers not listed are reserved and refused, as is an
 exponent outside -5 to 2, and a load on a scale that stands at zero.
 
-Zero is report 2 with bit 1 set (Stamps.com 510); scales without such a report refuse it.
+Zero, when asked for, is the bit of an output or feature report that the descriptor calls  80  zero scale; where it has
+none, nothing is sent. Without a descriptor it is report 2 with bit 1 set (Stamps.com 510); other scales refuse that.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from drivers.framing import NOISE_LIMIT, Cut, Frame
 from drivers.hid_report import Descriptor, Report, usage
 from drivers.hid_stream import HidStream, described, is_preamble
 from drivers.scale_codec import FrameCodec, Refused, displayed
-from edge_agent.driver import Dialogue, DriverSpec
+from edge_agent.driver import CodecOutput, Dialogue, DriverSpec, Send
 from edge_agent.model import DeviceEvent, Reading, Stability, Status
 
 _PAGE: Final = 0x8D
@@ -41,6 +42,7 @@ _WEIGHT: Final = usage(_PAGE, 0x40)
 _SCALING: Final = usage(_PAGE, 0x41)
 _UNIT_CLASS: Final = usage(_PAGE, 0x50)
 _STATUS_CLASS: Final = usage(_PAGE, 0x70)
+_ZERO: Final = usage(_PAGE, 0x80)
 _CLASS: Final = range(1, 16)
 """How far a class's members lie behind it."""
 
@@ -53,7 +55,7 @@ _UNITS: Final[Mapping[int, str | None]] = MappingProxyType(
 )
 _EXPONENTS: Final = range(-5, 3)
 _STABILITY: Final[Mapping[int, Stability]] = MappingProxyType({2: "stable", 3: "moving", 4: "stable", 5: "stable"})
-_COMMANDS: Final = MappingProxyType({"zero": b"\x02\x02"})
+_USUAL_ZERO: Final = b"\x02\x02"
 _TROUBLE: Final = MappingProxyType({1: "fault", 7: "needs calibration", 8: "needs to be zeroed"})
 
 
@@ -112,6 +114,28 @@ class _ScaleReports:
         if not scale:
             return Status(status="error", detail="the device's report descriptor has no weight", raw=frame.raw)
         return Status(status="other", detail="report descriptor", raw=frame.raw)
+
+    def zeroing(self) -> bytes:
+        """The report that zeroes the scale; raises ValueError where its descriptor has none."""
+        if self._descriptor is None:
+            return _USUAL_ZERO
+        for report in (*self._descriptor.outputs.values(), *self._descriptor.features.values()):
+            told = report.switching_on(_ZERO)
+            if told is not None:
+                return told
+        raise ValueError("the scale's report descriptor has no way to zero it; use its own key")
+
+
+class HidScaleCodec(FrameCodec):
+    """Reports to readings, and zero where the scale has it; see `edge_agent.driver.Codec`."""
+
+    def __init__(self) -> None:
+        self._reports = _ScaleReports()
+        super().__init__(HidStream(_Reports()), self._reports.read)
+
+    def command(self, name: str, now: float) -> list[CodecOutput]:
+        """See `Codec.command`."""
+        return [Send(data=self._reports.zeroing())] if name == "zero" else super().command(name, now)
 
 
 def _bare(report: bytes) -> _Said:
@@ -198,8 +222,8 @@ def _event(said: _Said, raw: bytes) -> DeviceEvent:
     return Reading(weight=weight, unit=unit, stability="unknown" if state is None else _STABILITY[state], raw=raw)
 
 
-def _make(options: Mapping[str, Any]) -> FrameCodec:
-    return FrameCodec(HidStream(_Reports()), _ScaleReports().read, commands=_COMMANDS)
+def _make(options: Mapping[str, Any]) -> HidScaleCodec:
+    return HidScaleCodec()
 
 
 SPEC = DriverSpec(
@@ -212,6 +236,6 @@ SPEC = DriverSpec(
     maturity="captured",
     interfaces=("usb", "tcp", "memory"),
     tells=("unit", "stability", "overload"),
-    dialogue=Dialogue(commands=tuple(_COMMANDS)),
+    dialogue=Dialogue(commands=("zero",)),
     stale_after=5.0,
 )

@@ -11,6 +11,7 @@ guess one of them reads nothing, and says what is missing.
 
 Registers are those on the wire, counted from 0; with `base = 1` or `base = 40001` they are written as the manual does.
 A bit is written REGISTER:BIT, `!` before it for one that means the contrary (`!4:12`: stable while bit 12 is 0).
+The preset `unknown` stands for an instrument that answers and whose map is still to be found out: it reads no weight.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _GAP: Final = 0.1
 """So much silence within a frame ends it: converters and buses pause for less."""
 _TRIES: Final = 3
 _PAUSE: Final = 2.0
+_UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ PRESETS: Final[Mapping[str, tuple[Map, str]]] = MappingProxyType(
 
 def map_of(options: Mapping[str, Any]) -> Map:
     """The register map of checked options. Raises ValueError with what would be right."""
-    found = PRESETS[options["preset"]][0] if options.get("preset") else Map()
+    found = PRESETS[options["preset"]][0] if options.get("preset") in PRESETS else Map()
     base = {0: 0, 1: 1, 30001: 30001, 40001: 40001}[options.get("base") or 0]
     changes: dict[str, Any] = {}
     for name in (field.name for field in fields(Map)):
@@ -196,7 +198,9 @@ class ModbusCodec:
     """Asks for the registers of one instrument and reads its weight from them; see `edge_agent.driver.Codec`.
 
     One reading may need several replies; its `raw` holds all of them. Replies that no reading follows from (because
-    the next one failed) are rejected as incomplete.
+    the next one failed) are rejected as incomplete. A reply does not say which registers it holds: where two of them
+    are of one size, one that comes late would pass for the other, so after a question without an answer nothing is
+    asked, and nothing believed, for twice as long as an answer may take.
     """
 
     def __init__(self, table: Map, address: int, *, every: float | None, reply_within: float) -> None:
@@ -215,6 +219,7 @@ class ModbusCodec:
             for value in command[1]
         ]
         sizes = frozenset(request.reply_size for request in self._requests)
+        self._alike = len(sizes) < len(self._requests)
         self._frames = FrameBuffer(Replies(address, table.function, sizes, tuple(known)))
         self._held: list[bytes] = []
         self._asked: int | None = None
@@ -256,6 +261,9 @@ class ModbusCodec:
             if self._unanswered >= _TRIES:
                 self._unanswered = 0
                 self._due = now + _PAUSE
+                return outputs
+            if self._alike:
+                self._due = now + 2 * self._reply_within
                 return outputs
         self._asked = len(self._held)
         self._due = now + self._reply_within
@@ -310,7 +318,8 @@ class ModbusCodec:
             kind = "busy" if frame[2] in (5, 6) else "error"
             detail = REFUSALS.get(frame[2], f"refusal {frame[2]}")
             return [*self._dropped(), Status(status="busy" if kind == "busy" else "error", detail=detail, raw=frame)]
-        if frame[2] != self._requests[len(self._held)].reply_size:
+        late = self._alike and self._every is not None and self._asked is None
+        if late or frame[2] != self._requests[len(self._held)].reply_size:
             return [*self._dropped(), Rejected(reason="unasked", raw=frame)]
         self._held.append(frame)
         if len(self._held) < len(self._requests):
@@ -392,7 +401,7 @@ def _make(options: Mapping[str, Any]) -> ModbusCodec:
 def _check(options: Mapping[str, Any]) -> None:
     table = map_of(options)
     problem = table.problem()
-    if problem is not None:
+    if problem is not None and options.get("preset") != _UNKNOWN:
         raise ValueError(problem)
     if any(count > MOST_REGISTERS for _, count in table.places()):
         raise ValueError(f"no request may ask for more than {MOST_REGISTERS} registers")
@@ -428,8 +437,8 @@ SPEC = DriverSpec(
         Option(
             name="preset",
             type="text",
-            choices=(None, *PRESETS),
-            help="a known register map; other options lay over it: "
+            choices=(None, _UNKNOWN, *PRESETS),
+            help="a known register map; other options lay over it; unknown: answers, and reads no weight yet: "
             + "; ".join(f"{name}: {words}" for name, (_, words) in PRESETS.items()),
         ),
         Option(name="address", type="integer", default=1, minimum=1, maximum=247, help="the instrument's bus address"),

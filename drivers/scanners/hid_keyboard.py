@@ -237,7 +237,7 @@ class KeyboardCodec:
             self._spoil("noise")
         elif len(self._raw) == self._whole + 3:
             outputs += self._triple()
-        if len(self._raw) >= _LIMIT and self._whole == len(self._raw):
+        if len(self._raw) >= _LIMIT and (self._whole == len(self._raw) or self._fault):
             self._fault = self._fault or "too-long"
             outputs.append(self._reject(self._fault))
         return outputs

@@ -50,6 +50,7 @@ _HID_CLASS: Final = 3
 _BOOT_SUBCLASS: Final = 1
 _GET_DESCRIPTOR: Final = 0x06
 _SET_REPORT: Final = 0x09
+_OUTPUT_REPORT, _FEATURE_REPORT = 0x0200, 0x0300
 _TO_HOST_STANDARD_INTERFACE: Final = 0x81
 _TO_DEVICE_CLASS_INTERFACE: Final = 0x21
 _HID_DESCRIPTOR: Final = 0x21
@@ -115,17 +116,17 @@ class UsbHidTransport:
                 return b""
 
     def write(self, data: bytes, timeout: float) -> None:
-        """See `Transport.write`: one output report, by the interrupt pipe where there is one."""
+        """See `Transport.write`: one report. An output report goes by the interrupt pipe where there is one."""
         if self._device is None:
             raise Disconnected(f"{self._where} is not open")
         milliseconds = max(1, math.ceil(timeout * 1000))
         try:
-            if self._output is not None:
+            kind, number = self._kind_of(data)
+            if self._output is not None and kind == _OUTPUT_REPORT:
                 self._output.write(data, milliseconds)
             else:
-                report = 0x0200 | data[0]
                 self._device.ctrl_transfer(
-                    _TO_DEVICE_CLASS_INTERFACE, _SET_REPORT, report, self._interface, data, milliseconds
+                    _TO_DEVICE_CLASS_INTERFACE, _SET_REPORT, kind | number, self._interface, data, milliseconds
                 )
         except usb.core.USBError as error:
             raise Disconnected(f"{self._where} did not take {len(data)} bytes: {error}") from error
@@ -234,6 +235,13 @@ class UsbHidTransport:
             return True
         report = self._descriptor.report(begun) if self._descriptor else None
         return report is None or len(begun) >= report.length
+
+    def _kind_of(self, data: bytes) -> tuple[int, int]:
+        """Whether a report is one to put out or a feature, and its number; 0 where the device numbers none."""
+        number = data[0] if self._descriptor is None or self._descriptor.numbered else 0
+        told = self._descriptor
+        feature = told is not None and number not in told.outputs and number in told.features
+        return (_FEATURE_REPORT if feature else _OUTPUT_REPORT), number
 
     def _rule(self) -> str:
         return (

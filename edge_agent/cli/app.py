@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
-    except Exception as problem:
+    except Exception as problem:  # told in words where its kind is known; any other is raised as it is
         code = _code_of(problem)
         if code is None:
             raise

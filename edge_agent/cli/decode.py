@@ -11,13 +11,14 @@ import click
 import orjson
 
 from edge_agent.cli import exits
-from edge_agent.cli.output import write
+from edge_agent.cli.output import config_path_option, write
 from edge_agent.event_json import event_json
 from edge_agent.model import DeviceEvent
 from edge_agent.registry import OptionError, Registry, discover
 
 
 @click.command()
+@config_path_option
 @click.argument("driver", required=False)
 @click.argument("source", required=False, metavar="[-]")
 @click.option("--hex", "hex_text", help="The bytes as hexadecimal text.")
@@ -27,6 +28,7 @@ from edge_agent.registry import OptionError, Registry, discover
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the driver.")
 @click.option("--batch", "batch", metavar="-", help="Read JSON lines with driver, hex and options.")
 def command(
+    config_path: Path,
     driver: str | None,
     source: str | None,
     hex_text: str | None,
@@ -36,6 +38,7 @@ def command(
 ) -> None:
     """Print one JSON object for each event in the bytes of DRIVER."""
     registry = discover()
+    registry.load_tables(config_path.parent / "dialects.d")
     if batch is not None:
         _decode_batch(registry)
         return

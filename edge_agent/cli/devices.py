@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -15,6 +17,9 @@ from edge_agent.cli.learn import learn
 from edge_agent.cli.output import config_option, output_option, show, write
 from edge_agent.cli.probe import probe
 from edge_agent.cli.words import say
+
+if TYPE_CHECKING:
+    from edge_agent.capture import CaptureFile
 
 
 @click.group()
@@ -121,7 +126,6 @@ def capture(
     Only listens, unless a driver that polls is named. For a device of the running agent, named by its ID or by its
     port, it writes the last 64 KiB that the port has said: what went wrong a minute ago is still there.
     """
-    from edge_agent.capture import CaptureFile
     from edge_agent.driver import PortUrl
     from edge_agent.registry import discover
 
@@ -141,24 +145,43 @@ def capture(
     except KeyError as problem:
         raise click.UsageError(f"{problem} is not known here") from None
     transport = transport_spec.make(url, line)
-    with CaptureFile(target, port=port, driver=driver) as file:
-        if driver is None:
-            transport.open()
+    if driver is None:
+        transport.open()  # before the file is made: a port that does not open leaves none behind
+        with _recording(target, port=port, driver=None) as file:
             _listen(transport.read, lambda data: file.add("rx", data, time.monotonic()), seconds, transport.close)
-        else:
-            session = registry.session(transport, registry.make_codec(driver, {}))
-            session.tap = file.add
-            session.open()
-            _listen(session.read, lambda _events: None, seconds, session.close)
-            _expect(file, registry, driver, {})
-        click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
+        return
+    session = registry.session(transport, registry.make_codec(driver, {}))
+    session.open()
+    with _recording(target, port=port, driver=driver) as file:
+        session.tap = file.add
+        _listen(session.read, lambda _events: None, seconds, session.close)
+        _expect(file, registry, driver, {})
+
+
+@contextlib.contextmanager
+def _recording(target: Path, *, port: str, driver: str | None, masked: bool = False) -> Iterator[CaptureFile]:
+    """A new recording, told of when it is done; one in which nothing was heard is not kept."""
+    from edge_agent.capture import CaptureFile
+
+    try:
+        file = CaptureFile(target, port=port, driver=driver, masked=masked)
+    except OSError as problem:
+        raise exits.Exit(exits.CANNOT_CREATE, f"{target}: {problem.strerror}") from None
+    try:
+        with file:
+            yield file
+    finally:
+        if not file.pieces:
+            target.unlink(missing_ok=True)
+    if not file.pieces:
+        raise exits.Exit(exits.UNAVAILABLE, say("capture.nothing", device=port))
+    click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
 
 
 def _from_agent(
     config_path: Path, overrides: tuple[str, ...], name: str, target: Path, registry: Any, unmasked: bool
 ) -> bool:
     """Write the ring of a device of the running agent; False where `name` is none of its devices."""
-    from edge_agent.capture import CaptureFile
     from edge_agent.config import load
     from edge_agent.control import ControlClient
 
@@ -185,13 +208,12 @@ def _from_agent(
             raise exits.Exit(exits.PROBLEMS, f"{say('refused')}: {first['reason']}")
         if not first["pieces"]:
             raise exits.Exit(exits.UNAVAILABLE, say("capture.nothing", device=device.id))
-        with CaptureFile(target, port=first["port"], driver=first["driver"], masked=first["masked"]) as file:
+        with _recording(target, port=first["port"], driver=first["driver"], masked=first["masked"]) as file:
             for _ in range(first["pieces"]):
                 piece = next(answers)
                 file.add(piece["dir"], bytes.fromhex(piece["hex"]), piece["t"])
             if not first["masked"] and first["driver"] in registry.drivers:
                 _expect(file, registry, first["driver"], device.options)
-            click.echo(say("captured", n=file.pieces, bytes=file.size), err=True)
     return True
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from edge_agent.cli.output import output_option, show
+from edge_agent.cli.output import config_path_option, output_option, show
 from edge_agent.cli.words import say
 
 
@@ -16,12 +17,17 @@ def command() -> None:
 
 
 @command.command("list")
+@config_path_option
 @output_option
-def list_drivers(output: str) -> None:
-    """List every driver: makes and models, interfaces, what it tells, how far it is tested."""
+def list_drivers(config_path: Path, output: str) -> None:
+    """List every driver: makes and models, interfaces, what it tells, how far it is tested.
+
+    Those of the dialect files beside the configuration are among them.
+    """
     from edge_agent.registry import discover
 
     registry = discover()
+    registry.load_tables(config_path.parent / "dialects.d")
     rows: list[dict[str, Any]] = [
         {
             "driver": spec.id,

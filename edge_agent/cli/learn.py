@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from datetime import date
@@ -13,12 +14,13 @@ import orjson
 
 from edge_agent import clock
 from edge_agent.cli import exits
-from edge_agent.cli.output import write
+from edge_agent.cli.output import config_path_option, write
 from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
     from edge_agent.commissioning import Shown
     from edge_agent.driver import Lesson, Transport
+    from edge_agent.registry import Registry
 
 _WEIGHTS: Final = 3
 _MOST_BYTES: Final = 64 * 1024
@@ -26,17 +28,21 @@ _ID: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @click.command("learn")
+@config_path_option
 @click.argument("port")
-@click.option("--id", "identity", required=True, help="The new driver's id: small letters, digits, hyphens.")
-@click.option("--to", "target", type=click.Path(path_type=Path), help="Default: dialects.d/ID.toml.")
+@click.option("--id", "identity", help="The new driver's id: small letters, digits, hyphens. Default: learned-scale.")
+@click.option(
+    "--to", "target", type=click.Path(path_type=Path), help="Default: dialects.d/ID.toml beside the configuration."
+)
 @click.option("--title", help="What the scale is; default: its id.")
 @click.option("--seconds", type=click.FloatRange(0.5, 60), default=4.0, show_default=True, help="Each listening.")
 @click.option("--digits", type=click.IntRange(1, 12), default=None, help="How many digits a weight has at most.")
 @click.option("--ask", metavar="HEX", help="Bytes to write, where the scale must be asked.")
 @click.option("--ask-ms", type=click.IntRange(20, 60_000), default=500, show_default=True, help="How often.")
 def learn(
+    config_path: Path,
     port: str,
-    identity: str,
+    identity: str | None,
     target: Path | None,
     title: str | None,
     seconds: float,
@@ -48,15 +54,18 @@ def learn(
 
     Asks for three known weights and one that moves; type what the display shows. Use weights that do not read the same
     from both ends, such as 1.235 and 0.820. Line settings are part of PORT: serial:/dev/ttyUSB0?baud=2400. The file
-    needs no Python and no network on the box that uses it.
+    needs no Python and no network on the box that uses it; without a configuration it goes to ./dialects.d/.
     """
     from edge_agent.driver import Lesson, PortUrl
     from edge_agent.registry import discover
 
+    registry = discover()
+    folder = (config_path.parent if config_path.exists() else Path()) / "dialects.d"
+    registry.load_tables(folder)
+    identity = identity or _free_id(registry, folder)
     if not _ID.fullmatch(identity):
         raise click.UsageError(f"--id {identity!r}: small letters, digits and hyphens would be right, e.g. stall-scale")
-    registry = discover()
-    path = target or Path("dialects.d") / f"{identity}.toml"
+    path = target or folder / f"{identity}.toml"
     if path.exists():
         raise exits.Exit(exits.CANNOT_CREATE, f"{path}: is there already and is not overwritten")
     if identity in registry.drivers:
@@ -82,7 +91,8 @@ def learn(
             )
             click.echo(say("learn.heard", bytes=len(lessons[-1].data)), err=True)
         click.echo(say("learn.moving"), err=True)
-        _line(say("learn.press_enter"))
+        click.echo(f"{say('learn.press_enter')}: ", nl=False, err=True)
+        sys.stdin.readline()  # nothing is asked but to begin: where the input has ended it begins at once
         lessons.append(Lesson(data=_listen(transport, seconds, polled, ask_ms / 1000), weight=None))
     finally:
         transport.close()
@@ -100,9 +110,13 @@ def learn(
         text = registry.learner(lessons, head=head, line=line, poll=poll, digits=digits or 0)
     except ValueError as problem:
         raise exits.Exit(exits.BAD_DATA, f"{say('learn.failed')}: {problem}") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as problem:
+        raise exits.Exit(exits.CANNOT_CREATE, f"{path}: {problem.strerror}") from None
+    registry = discover()
     registry.load_tables(path.parent)
     problems = [fault.what for fault in registry.faults if str(path) in str(fault.origin)]
     if problems or identity not in registry.drivers:
@@ -112,6 +126,12 @@ def learn(
     unit = f'unit = "{lessons[0].unit or "kg"}"\n' if made.needs_unit else ""
     block = f'[[device]]\nid = "scale-1"\ndriver = "{identity}"\nport = "{port}"\n{unit}'
     click.echo(say("learn.done", file=path, block=block), err=True)
+
+
+def _free_id(registry: Registry, folder: Path) -> str:
+    """An id that no driver and no file has yet."""
+    numbered = itertools.chain(["learned-scale"], (f"learned-scale-{number}" for number in itertools.count(2)))
+    return next(name for name in numbered if name not in registry.drivers and not (folder / f"{name}.toml").exists())
 
 
 def _shown() -> Shown:

@@ -25,11 +25,17 @@ def output_option(function: _Function) -> _Function:
 
 def config_option(function: _Function) -> _Function:
     """The options `--config` and `--set`."""
+    return config_path_option(
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Lay a setting over the file.")(
+            function
+        )
+    )
+
+
+def config_path_option(function: _Function) -> _Function:
+    """The option `--config`, for what works without a configuration and looks beside one."""
     from edge_agent.config import DEFAULT_PATH, ENVIRONMENT_VARIABLE
 
-    function = click.option(
-        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Lay a setting over the file."
-    )(function)
     return click.option(
         "--config",
         "config_path",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
 from edge_agent.cli import exits
-from edge_agent.cli.output import show, write
+from edge_agent.cli.output import config_path_option, show, write
 from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command("probe")
+@config_path_option
 @click.argument("port")
 @click.option("--seconds", type=click.FloatRange(0.2, 60), default=3.0, show_default=True, help="With each setting.")
 @click.option("--active", is_flag=True, help="Ask too: writes the polls of every driver that polls to the port.")
 @click.option("--every-setting", is_flag=True, help="Go on when a setting fits beyond doubt.")
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def probe(port: str, seconds: float, active: bool, every_setting: bool, output: str) -> int:
+def probe(config_path: Path, port: str, seconds: float, active: bool, every_setting: bool, output: str) -> int:
     """Say what speaks on PORT, such as serial:/dev/ttyUSB0 or tcp:192.168.1.50:4001, and how sure that is.
 
     Only listens, with all plausible line settings in turn (the likeliest first), unless settings are part of PORT. A
@@ -34,6 +36,7 @@ def probe(port: str, seconds: float, active: bool, every_setting: bool, output: 
     from edge_agent.registry import discover
 
     registry = discover()
+    registry.load_tables(config_path.parent / "dialects.d")
     prober = Prober(
         registry,
         tell=lambda word, facts: click.echo(

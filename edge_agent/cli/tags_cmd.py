@@ -19,7 +19,7 @@ from edge_agent.cli.words import say
 from edge_agent.tag_profile import Unreadable
 
 if TYPE_CHECKING:
-    from edge_agent.driver import CardCodec, Codec, DriverSpec, MemoryCodec, Transport
+    from edge_agent.driver import AddressingCodec, CardCodec, Codec, DriverSpec, MemoryCodec, Transport
     from edge_agent.model import DeviceEvent
     from edge_agent.registry import Registry
     from edge_agent.tag_profile import Step, TagProfile
@@ -143,8 +143,11 @@ def _desk(port: str, profile_path: Path, keys: Path | None, cards: Path | None, 
     desk = _Desk(profile, registry, spec, transport, known, _cards(cards) if cards else {}, seconds)
     transport.open()
     try:
-        desk.read()
-        yield desk
+        try:
+            desk.read()
+            yield desk
+        finally:
+            desk.done()
     except Unreadable as problem:
         raise exits.Exit(exits.UNAVAILABLE, str(problem)) from None
     except ValueError as problem:
@@ -202,6 +205,7 @@ class _Desk:
         self._seconds = seconds
         self._codec: Codec = registry.make_codec(spec.id, {"poll": False} if spec.dialogue.polls else {})
         self._answers: dict[str, bytes] = {}
+        self._chosen = b""
         self._atr = b""
 
     def told(self) -> dict[str, Any]:
@@ -249,6 +253,14 @@ class _Desk:
         if self._answers["number"] != number and not epc_written:
             told["problems"].append("number: another tag lies there now")
         return told
+
+    def done(self) -> None:
+        """Leave the reader as it was: it answers for any tag again."""
+        from edge_agent.driver import AddressingCodec
+
+        if self._chosen and isinstance(self._codec, AddressingCodec):
+            with contextlib.suppress(Unreadable):
+                self._choose(self._codec, b"")
 
     def read(self) -> None:
         """Wait for the tag, and read it."""
@@ -355,7 +367,7 @@ class _Desk:
 
         assert step.bank is not None
         if isinstance(codec, AddressingCodec):
-            codec.choose(self._answers["number"])
+            self._choose(codec, self._answers["number"])
         if data is None:
             question = codec.read_memory(step.bank, step.word, step.words)
         else:
@@ -378,6 +390,22 @@ class _Desk:
                 self._renumber(step.word, data)
             return told[1]
         raise Unreadable(f"{step.name}: {why}")
+
+    def _choose(self, codec: AddressingCodec, number: bytes) -> None:
+        """Have the reader answer for this tag only; b"" for any again."""
+        from edge_agent.model import Status
+
+        if number == self._chosen:
+            return
+        for question in codec.choose(number):
+            self._transport.write(question.data, _ANSWER_WITHIN)
+            event = self._hear(
+                clock.monotonic() + _ANSWER_WITHIN, "the reader does not answer which tag it shall mean"
+            )[0]
+            if not isinstance(event, Status) or event.status != "ack":
+                why = event.detail if isinstance(event, Status) else type(event).__name__
+                raise Unreadable(f"the reader does not take which tag it shall mean: {why}")
+        self._chosen = number
 
     def _renumber(self, word: int, data: bytes) -> None:
         """The EPC was written to from this word on: from now on the tag answers by its new number."""

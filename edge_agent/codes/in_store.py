@@ -8,7 +8,7 @@ GB/T 18283 gives 20 to 24 to shops in China.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from edge_agent.codes.check_digits import mod10, mod10_holds, price_verifier
 from edge_agent.codes.profile import LabelTemplate
@@ -45,15 +45,6 @@ def read_label(digits: str, template: LabelTemplate) -> Finding:
     return Finding(
         code_class="in-store", valid=verdict(problems, checked=True), fields=fields, problems=tuple(problems)
     )
-
-
-def amount_agrees(weight_kg: str, price_fen_per_kg: int, amount: str, tolerance_fen: int = 1) -> bool:
-    """Whether a label's amount (yuan) is its weight times the price, half up to the fen, within the tolerance.
-
-    The tolerance covers scales that cut instead of rounding, and those that round to 5 or 10 fen where it is set.
-    """
-    computed = (Decimal(weight_kg) * price_fen_per_kg).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-    return abs(computed - Decimal(amount) * 100) <= tolerance_fen
 
 
 def _decimal(digits: str, decimals: int) -> str:

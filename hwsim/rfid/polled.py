@@ -77,6 +77,7 @@ class M100(Polled):
     def __init__(self, field: Field) -> None:
         super().__init__(field)
         self._tags = TagMemory(field)
+        self._mask, self._masked = b"", False
 
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
         if typed[0] not in self._ENDS:
@@ -101,6 +102,14 @@ class M100(Polled):
                 yield self._frame(start, 2, 0x22, bytes([tag.rssi_dbm & 0xFF]) + told + crc_gen2(told))
             if not heard:
                 yield self._frame(start, 1, 0xFF, bytes([self._NO_TAG]))
+        elif code == 0x0C:
+            told = command[5:-2]
+            whole = len(told) > 7 and told[0] & 3 == 1 and told[1:5] == b"\0\0\0\x20" and told[5] == 8 * len(told[7:])
+            self._mask = told[7:] if whole else self._mask
+            yield self._frame(start, 1, code, b"\0") if whole else self._frame(start, 1, 0xFF, b"\x0e")
+        elif code == 0x12:
+            self._masked = command[5] != 1
+            yield self._frame(start, 1, code, b"\0")
         elif code in (0x39, 0x49):
             yield self._memory(start, code, command[5:-2], now)
         elif code == 0x28:
@@ -113,7 +122,7 @@ class M100(Polled):
     def _memory(self, start: int, code: int, told: bytes, now: float) -> bytes:
         """Read (39) or write (49) words of the first tag that is heard."""
         bank, word, words = told[4], int.from_bytes(told[5:7], "big"), int.from_bytes(told[7:9], "big")
-        heard = self._field.round(now)
+        heard = [tag for tag in self._field.round(now) if not self._masked or tag.number.startswith(self._mask)]
         if not heard:
             return self._frame(start, 1, 0xFF, bytes([0x09 if code == 0x39 else 0x10]))
         number = heard[0].number
@@ -140,6 +149,7 @@ class R2000(Polled):
     def __init__(self, field: Field) -> None:
         super().__init__(field)
         self._tags = TagMemory(field)
+        self._match = b""
         self._antenna = 0
 
     def take(self, typed: bytes) -> tuple[int, bytes | None]:
@@ -176,6 +186,11 @@ class R2000(Polled):
             yield self._frame(bytes([code, self._antenna, 0, 20]) + len(heard).to_bytes(4, "big"))
         elif code in (0x81, 0x82):
             yield from self._memory(code, command[4:-1], now)
+        elif code == 0x85:
+            told = command[4:-1]
+            known = told == b"\x01" or (told[:1] == b"\0" and told[1:2] == bytes([len(told) - 2]))
+            self._match = told[2:] if known else self._match
+            yield self._frame(bytes([code, 0x10 if known else 0x41]))
         elif code == 0x72:
             yield self._frame(bytes([code, 7, 8]))
         else:
@@ -187,7 +202,7 @@ class R2000(Polled):
             yield self._frame(bytes([code, 0x41]))
             return
         bank, word, words = told[4:7] if writes else told[:3]
-        heard = self._field.round(now, self._antenna + 1)
+        heard = [tag for tag in self._field.round(now, self._antenna + 1) if self._match in (b"", tag.number)]
         if not heard:
             yield self._frame(bytes([code, 0x36]))
         for tag in heard:

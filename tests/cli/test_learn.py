@@ -179,6 +179,36 @@ def wait_for_readings(config: Path, number: int, until: float) -> None:
         time.sleep(0.2)
 
 
+def test_three_weights_on_the_input_and_the_port_are_enough(scale: tuple[Platter, Device], tmp_path: Path) -> None:
+    """No id, no Enter: what needs no answer is not waited for. The other commands know the new dialect."""
+    platter, device = scale
+    person = Person("devices", "learn", device.port.name, "--seconds", "1.5", folder=tmp_path)
+    for number, mass in enumerate((1_235_000, 820_000, 12_345_000), start=1):
+        person.when(b"the display shows: ", number, f"{put(platter, device, mass)} kg")
+        person.hear(b" bytes\n", number)
+    assert person.process.stdin is not None
+    person.process.stdin.close()
+    assert person.process.wait(60) == 0, person.said.decode()
+    assert person.process.stdout is not None
+    made = orjson.loads(person.process.stdout.read())
+    assert (made["driver"], made["file"]) == ("learned-scale", "dialects.d/learned-scale.toml")
+    assert "stability" not in made["tells"], "nothing moved"
+    command = [sys.executable, "-m", "edge_agent"]
+    beside = ["--config", str(tmp_path / "agent.toml")]
+    listed = subprocess.run(
+        [*command, "drivers", "list", "--output", "jsonl", *beside], capture_output=True, timeout=60
+    )
+    assert "learned-scale" in [orjson.loads(line)["driver"] for line in listed.stdout.splitlines()]
+    put(platter, device, 3_210_000)
+    port = device.port.name
+    probed = subprocess.run(
+        [*command, "devices", "probe", port, "--seconds", "1.5", "--output", "json", *beside],
+        capture_output=True,
+        timeout=120,
+    )
+    assert orjson.loads(probed.stdout)["fits"][0]["driver"] == "learned-scale", probed.stderr.decode()
+
+
 def test_a_file_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("mine")
     command = [sys.executable, "-m", "edge_agent", "devices", "learn", "memory:x", "--id", "x", "--to", "x.toml"]

@@ -88,6 +88,22 @@ def test_asking_gets_enough_answers_and_stops_when_it_knows(
     assert not best.decisive or asked[-1] == dialect
 
 
+def test_what_no_byte_tells_is_left_open_in_a_block_that_loads(plugged: Callable[..., Device], tmp_path: Path) -> None:
+    """Modbus says that somebody answers, and not where the weight stands."""
+    device = plugged("modbus-rtu")
+    registry = discover()
+    for name in set(registry.drivers) - {"modbus-rtu"}:
+        del registry.drivers[name]
+    prober = Prober(registry)
+    url = prober.port(device.port.name)
+    (fit,) = prober.probe(url, seconds=0.3, active=True).fits
+    block = prober.block(fit, url, "note")
+    assert "# register is missing" in block
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[gateway]\nid = "b"\nsite = "s"\n[store]\npath = "{tmp_path}/r.db"\n{block}')
+    assert run(["config", "check", str(config)]) == 0
+
+
 class SevenBits:
     """A scale of seven bits and even parity behind a device server that passes eight on."""
 

@@ -22,7 +22,6 @@ from edge_agent.codes.check_digits import (
 from edge_agent.codes.dates import century, iso_date
 from edge_agent.codes.gs1_ai import AI_LENGTH, AIS, value_pattern
 from edge_agent.codes.gs1_checks import CHECKS
-from edge_agent.codes.in_store import amount_agrees
 
 DIGITS = st.text("0123456789", min_size=1, max_size=40)
 CSET82 = "!\"%&'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
@@ -163,13 +162,6 @@ def test_bits_come_in_order_and_never_behind_the_end(value: int, widths: list[in
         assert bits.number(width) == int(text[at : at + width], 2)
         at += width
     assert bits.rest_is_set() == ("1" in text[at:])
-
-
-def test_amount_against_weight_and_price() -> None:
-    assert amount_agrees("1.234", 1280, "15.80")
-    assert amount_agrees("1.234", 1280, "15.79")
-    assert not amount_agrees("1.234", 1280, "15.70")
-    assert amount_agrees("1.234", 1280, "15.70", tolerance_fen=10)
 
 
 @settings(max_examples=50)

@@ -7,11 +7,13 @@ import functools
 import operator
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pytest
 
 from edge_agent.driver import DriverSpec
-from edge_agent.model import Reading, TagRead
+from edge_agent.model import Instant, Reading, TagRead
+from edge_agent.station.tags import Present, TagRules, TagsInView
 
 
 def xor(data: bytes) -> bytes:
@@ -201,3 +203,103 @@ def test_no_flipped_bit_makes_a_weight(driver: str, specs: Mapping[str, DriverSp
 @pytest.mark.parametrize("driver", WRITERS)
 def test_no_flipped_bit_of_a_million_frames_makes_a_weight(driver: str, specs: Mapping[str, DriverSpec]) -> None:
     assert not wrong_weights(specs[driver], 1_000_000)
+
+
+# Tag readers on a line that turns over one bit in a hundred. A tag is in view when it was read `reads` times within a
+# second, which is what a station asks for besides.
+
+TAG_CHECKS: Mapping[str, tuple[slice, Callable[[bytes], bool]]] = {
+    "uhf-m100": (slice(1, -2), lambda frame: sum(frame[1:-2]) & 0xFF == frame[-2]),
+    "uhf-r2000": (slice(0, -1), lambda frame: sum(frame) & 0xFF == 0),
+    "uhf-reader18": (slice(0, -2), lambda frame: crc_8408(frame[:-2]) == frame[-2:]),
+    "uhf-reader288": (slice(0, -2), lambda frame: crc_8408(frame[:-2]) == frame[-2:]),
+    "mercury": (slice(1, -2), lambda frame: mercury_crc(frame[1:-2]) == frame[-2:]),
+    "rdm6300": (slice(1, 11), lambda frame: xor_hex_holds(frame)),
+    "pn532": (slice(5, -2), lambda frame: sum(frame[5:-1]) & 0xFF == 0),
+}
+"""What the check of a family covers, and whether it holds: alone, it would let the frame through."""
+BIT_ERRORS = 0.01
+IN_VIEW = 20
+RATE = 50
+
+
+def xor_hex_holds(frame: bytes) -> bool:
+    try:
+        card = bytes.fromhex(frame[1:13].decode("ascii"))
+    except ValueError:
+        return False
+    return len(card) == 6 and xor(card[:5]) == card[5:]
+
+
+def hurt(frame: bytes, chance: random.Random) -> bytes:
+    flips = sum(1 << bit for bit in range(8 * len(frame)) if chance.random() < BIT_ERRORS)
+    return (int.from_bytes(frame, "little") ^ flips).to_bytes(len(frame), "little")
+
+
+@dataclass
+class TagRates:
+    damaged: int = 0
+    bare: int = 0
+    wrong: int = 0
+    episodes: dict[int, int] = field(default_factory=lambda: {1: 0, 2: 0})
+
+    def line(self, driver: str) -> str:
+        shown = f"{driver:14} undetected {self.wrong / self.damaged:.2e} of {self.damaged} damaged frames, "
+        shown += f"bare checksum {self.bare / self.damaged:.2e}"
+        return shown + "".join(f", wrong tags in view after {n} reads {self.episodes[n]}" for n in self.episodes)
+
+
+def tag_rates(spec: DriverSpec, frames: int) -> TagRates:
+    """Twenty tags in view, fifty reads a second, every second another twenty."""
+    chance = random.Random(f"{spec.id} bad line")
+    codec = spec.make({"poll": False} if spec.dialogue.polls else {})
+    covered, holds = TAG_CHECKS[spec.id]
+    rates, sent = TagRates(), set[str | None]()
+    views = {reads: TagsInView(TagRules(reads=reads)) for reads in rates.episodes}
+    tags: list[bytes] = []
+    for number in range(frames):
+        if number % RATE == 0:
+            tags = [WRITERS[spec.id](chance) for _ in range(IN_VIEW)]
+            sent |= {tag_id for frame in tags for tag_id, _ in told(spec, frame)}
+        frame = chance.choice(tags)
+        bad = hurt(frame, chance)
+        rates.damaged += bad != frame
+        rates.bare += bad[covered] != frame[covered] and holds(bad)
+        at = Instant(wall_ms=0, mono_ms=number * 1000 // RATE, boot="", synced=True)
+        for output in codec.feed(bad, at.mono_ms / 1000):
+            if isinstance(output, TagRead):
+                rates.wrong += output.tag_id not in sent
+                for reads, view in views.items():
+                    told_now = view.see(output, "reader", spec.id, at)
+                    came = [event.tag_id for event in told_now if isinstance(event, Present)]
+                    rates.episodes[reads] += sum(tag_id not in sent for tag_id in came)
+    return rates
+
+
+def held_to(rates: TagRates, capsys: pytest.CaptureFixture[str], driver: str) -> None:
+    with capsys.disabled():
+        print(f"\n{rates.line(driver)}", end="")
+    assert rates.damaged > 1_000
+    assert rates.wrong <= 1.2 * rates.bare + 4 * rates.bare**0.5 + 3
+    assert rates.episodes[1] <= rates.wrong
+    assert rates.episodes[2] == 0
+
+
+@pytest.mark.parametrize("driver", TAG_CHECKS)
+def test_no_more_wrong_tags_than_get_past_the_checksum(
+    driver: str, specs: Mapping[str, DriverSpec], capsys: pytest.CaptureFixture[str]
+) -> None:
+    held_to(tag_rates(specs[driver], 2_500), capsys, driver)
+
+
+@pytest.mark.soak("reads of tags over a line with 1 % bit errors, for each checksummed tag reader")
+@pytest.mark.parametrize("driver", TAG_CHECKS)
+def test_a_long_bad_line_of_tags(
+    driver: str,
+    specs: Mapping[str, DriverSpec],
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
+    rates = tag_rates(specs[driver], 200_000)
+    record_property("count", f"{rates.damaged:,} frames")
+    held_to(rates, capsys, driver)

@@ -159,6 +159,14 @@ def test_a_key_that_is_held_is_one_key() -> None:
     assert not [word for word in read(stream)[1:] if word.startswith("scan")]
 
 
+def test_keys_that_are_never_whole_are_not_held_back_for_ever() -> None:
+    """A key without its last byte, again and again: no key is ever whole, and so none was counted."""
+    codec = SPEC.make({})
+    told = [event for _ in range(20_000) for event in codec.feed(b"\x82\x03", 1.0)]
+    assert {describe(event) for event in told if isinstance(event, Rejected)} == {"rejected noise"}
+    assert 40_000 - sum(len(event.raw) for event in told if isinstance(event, Rejected)) < 8_200
+
+
 def test_texts_that_are_too_short_or_too_long_are_refused() -> None:
     assert read(typed("123"), min_length=8) == ["rejected too-short"]
     events = play(SPEC.make({}), [typed("1" * 3000)])

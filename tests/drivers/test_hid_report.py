@@ -6,6 +6,7 @@ import gc
 import random
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import hid_descriptors as make
 import pytest
@@ -14,7 +15,10 @@ from drivers.hid_report import Descriptor, parse_descriptor, usage
 from drivers.hid_stream import packed, preamble
 from drivers.scales.hid_pos_scale import SPEC
 from drivers.vectors import describe, play
-from edge_agent.model import Status
+from edge_agent.driver import Send
+from edge_agent.model import DeviceEvent, Status
+from hwsim.instruments import DIALECTS, Scale
+from hwsim.load import Platter, ScaleSettings
 
 DATA = usage(0x8D, 0x32)
 
@@ -109,6 +113,49 @@ def test_a_descriptor_that_says_nothing_of_a_weight_is_reported_and_nothing_is_r
     assert isinstance(error, Status)
     assert (error.status, "no weight" in error.detail) == ("error", True)
     assert isinstance(other, Status)
+
+
+def zeroing(**how: Any) -> bytes:
+    codec = SPEC.make({})
+    codec.feed(preamble(make.scale_descriptor(**how)), 0.0)
+    (sent,) = codec.command("zero", 0.0)
+    assert isinstance(sent, Send)
+    return sent.data
+
+
+@pytest.mark.parametrize("control", [0x90, 0xB0])
+def test_a_scale_is_zeroed_by_the_bit_that_its_descriptor_names(control: int) -> None:
+    assert zeroing(control=control) == bytes.fromhex("0202")
+    assert zeroing(control=control, report=None) == bytes.fromhex("02")
+    descriptor = parse_descriptor(make.scale_descriptor(control=control))
+    assert list(descriptor.reports) == [3, 4]
+    assert (2 in descriptor.outputs, 2 in descriptor.features) == (control == 0x90, control == 0xB0)
+    assert said(make.scale_descriptor(control=control), "03 04 03 fe 64 00") == ["1.00 kg stable -"]
+
+
+def test_a_simulated_scale_is_zeroed() -> None:
+    platter = Platter(ScaleSettings())
+    scale = Scale(DIALECTS["hid-pos-scale"], platter)
+    scale.power_on(0.0)
+    platter.set_load(20_000, 0.0)  # the leftovers of a pack
+    codec = SPEC.make({})
+    codec.feed(preamble(make.scale_descriptor(control=0x90)), 0.0)
+
+    def shown(now: float) -> list[str]:
+        told = [event for report in scale.tick(now) for event in codec.feed(packed(report), now)]
+        return [describe(event) for event in told if isinstance(event, DeviceEvent)]
+
+    assert shown(5.0) == ["0.020 kg stable -"]
+    (sent,) = codec.command("zero", 5.0)
+    assert isinstance(sent, Send)
+    scale.receive(sent.data, 5.0)
+    assert shown(6.0) == ["0.000 kg stable -"]
+
+
+def test_a_scale_without_such_a_bit_is_not_written_to() -> None:
+    with pytest.raises(ValueError, match="has no way to zero it"):
+        zeroing()
+    assert SPEC.make({}).command("zero", 0.0) == [Send(data=b"\x02\x02")]  # nothing said: as captured scales have it
 
 
 @pytest.mark.parametrize("text", [b"", b"\x05\x8d\x09", b"\xc0", b"\x85\x00"])

@@ -262,6 +262,29 @@ def test_registers_far_apart_are_asked_for_one_after_the_other_and_read_together
     assert (describe(reading), len(reading.raw)) == ("1.23 - stable -", 9 + 7)
 
 
+def test_a_late_reply_never_passes_for_that_of_other_registers() -> None:
+    """Weight and status in one register each: an instrument slower than it was given time for once swapped them."""
+    weight, status = closed(b"\x01\x03\x02\x04\xd3"), closed(b"\x01\x03\x02\x00\x01")
+    codec = SPEC.make({"register": 0, "type": "int16", "decimals": 3, "stable": "100:0", "poll": True})
+    lag, now = 0.4, 1.0  # it may take 0.3 s
+    answers: list[tuple[float, bytes]] = []
+    told: list[str] = []
+    while now < 20.0:
+        due = codec.deadline
+        outputs = list(codec.tick(now)) if due is not None and due <= now else []
+        while answers and answers[0][0] <= now:
+            outputs += codec.feed(answers.pop(0)[1], now)
+        for output in outputs:
+            if isinstance(output, Send):
+                answers.append((now + lag, weight if output.data[2:4] == b"\x00\x00" else status))
+            else:
+                told.append(describe(output))
+        now += 0.01
+        lag = 0.05 if now > 10.0 else lag
+    assert set(told) <= {"1.235 - stable -", "rejected unasked", "rejected incomplete"}
+    assert "1.235 - stable -" in told
+
+
 def test_a_refusal_in_the_middle_leaves_no_half_reading() -> None:
     codec = SPEC.make({"register": 0, "decimals": 2, "stable": "100:0", "poll": True})
     codec.tick(1.0)
@@ -302,6 +325,7 @@ options = {{ {options} }}
         ('preset = "id551"', "is not one of the choices"),
         ('preset = "ci-600d", decimals = 3', None),
         ('preset = "load-cell-module"', None),
+        ('preset = "unknown"', None),
     ],
 )
 def test_a_map_that_cannot_be_is_a_problem_of_the_configuration(options: str, words: str | None, tmp_path: Any) -> None:

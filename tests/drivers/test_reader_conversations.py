@@ -8,6 +8,9 @@ import pytest
 
 from drivers.vectors import describe
 from edge_agent.driver import AddressingCodec, Codec, CodecOutput, DriverSpec, HangUp, MemoryCodec, Send
+from edge_agent.model import DeviceEvent
+from hwsim.rfid import READERS
+from hwsim.rfid.field import Field, Tag
 
 GREETING = bytes.fromhex("043f000000200ab288c900f600160080000c0004f8535baadaff010000060000")
 NO_TAG = bytes.fromhex("bb01ff000115167e")
@@ -103,6 +106,30 @@ def test_memory_is_asked_for_as_the_manuals_have_it(
     if isinstance(codec, AddressingCodec):
         codec.choose(bytes.fromhex("e2000017221101441890abcd"))
     assert codec.read_memory(3, 2, 4).data.hex() == question
+
+
+@pytest.mark.parametrize("family", ["uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288"])
+def test_only_the_chosen_of_two_tags_is_read_and_written(family: str, specs: Mapping[str, DriverSpec]) -> None:
+    one, other = bytes(range(12)), bytes(range(100, 112))
+    reader = READERS[family](Field([Tag(number=one), Tag(number=other)]))
+    codec = specs[family].make({"poll": False})
+    assert isinstance(codec, AddressingCodec)
+
+    def asked(*questions: Send) -> list[DeviceEvent]:
+        answers = b"".join(frame for question in questions for frame in reader.receive(question.data, 1.0))
+        return [event for event in codec.feed(answers, 1.0) if isinstance(event, DeviceEvent)]
+
+    def read() -> tuple[str, bytes] | None:
+        (event,) = asked(codec.read_memory(3, 2, 2))
+        return codec.memory_in(event.raw)
+
+    for number in (other, one):
+        assert {describe(event) for event in asked(*codec.choose(number))} <= {"status ack"}
+        assert read() == (number.hex().upper(), bytes(4))
+        (event,) = asked(codec.write_memory(3, 2, number[:4]))
+        assert codec.memory_in(event.raw) == (number.hex().upper(), b"")
+        assert read() == (number.hex().upper(), number[:4])
+    assert {describe(event) for event in asked(*codec.choose(b""))} <= {"status ack"}
 
 
 def test_a_reader_that_finds_tags_by_their_number_refuses_what_its_questions_do_not_hold(

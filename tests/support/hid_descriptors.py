@@ -42,9 +42,16 @@ def input_(flags: int) -> bytes:
 
 
 def scale_descriptor(
-    *, report: int | None = 3, order: tuple[str, ...] = ("status", "unit", "scaling", "weight"), status_report: int = 4
+    *,
+    report: int | None = 3,
+    order: tuple[str, ...] = ("status", "unit", "scaling", "weight"),
+    status_report: int = 4,
+    control: int | None = None,
 ) -> bytes:
-    """A scale's descriptor with the parts of its data report in this order; None: its reports are not numbered."""
+    """A scale's descriptor with the parts of its data report in this order; None: its reports are not numbered.
+
+    `control` is the prefix of a control report 2 with enforced zero return and zero: 0x90 output, 0xB0 feature.
+    """
     parts = {
         "status": _selector(0x70, range(0x71, 0x79)),
         "unit": _selector(0x50, range(0x51, 0x5D)),
@@ -62,7 +69,13 @@ def scale_descriptor(
     status = b""
     if report is not None and status_report:
         status = item(0x84, status_report, 1) + usage(0x33) + collection(2) + parts["status"] + END
-    return head + data + status + END
+    steered = b""
+    if control is not None:
+        steered = (
+            (b"" if report is None else item(0x84, 2, 1)) + usage(0x31) + collection(2) + usage(0x81) + usage(0x80)
+        )
+        steered += logical(0, 1) + elements(1, 2) + item(control, 2, 1) + elements(6, 1) + item(control, 3, 1) + END
+    return head + data + status + steered + END
 
 
 def _selector(group: int, members: range) -> bytes:
