@@ -1,8 +1,8 @@
 """Setting devices up while the agent runs: what speaks on a port, and whether a scale is read right.
 
-Both take a person's attention and a port, so there is one of them at a time: a probe, or the commissioning of one
-scale. A probe runs in a thread of its own, for two minutes at most, and can be stopped. A device that has the port open
-is let go of only when asked for, and opened again whatever became of the probe.
+One probe at a time, in a thread of its own, for two minutes at most; it can be stopped, and scales are commissioned
+before or after it. A device that has the port open is let go of only when asked for, not while it is being
+commissioned, and opened again whatever became of the probe.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -34,7 +34,7 @@ from edge_agent.units import to_milligrams
 
 LONGEST: Final = 120.0
 """Seconds that a probe takes at most."""
-_FORGOTTEN_AFTER: Final = 900.0
+_FORGOTTEN_AFTER: Final = 300.0
 """Seconds after which a commissioning that nobody goes on with stands in nobody's way."""
 _LET_GO_WITHIN: Final = 5.0
 _UNIT_NOTE: Final = "write what the display shows 请照秤面填写"
@@ -79,7 +79,7 @@ class _Job:
 
 
 class Workshop:
-    """Probes ports and commissions scales, one at a time. `keep` writes into the ledger; `close` ends everything."""
+    """Probes ports and commissions scales. `keep` writes into the ledger; `close` ends everything."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Workshop:
         self._at_a_step = threading.Lock()
         self._job: _Job | None = None
         self._thread: threading.Thread | None = None
-        self._course: _Course | None = None
+        self._courses: dict[str, _Course] = {}
         self._closed = False
         self._log = structlog.get_logger()
 
@@ -114,7 +114,7 @@ class Workshop:
             raise NotProved("bad-port", f"{port[:80]!r}: {problem}") from None
         users = tuple(device.id for device in self._devices.values() if _one_port(device.port_url, url))
         with self._lock:
-            self._be_free(None)
+            self._be_free(users)
             runners = self._runners()
             held = [user for user in users if not pause or user not in runners]
             if held:
@@ -174,7 +174,7 @@ class Workshop:
         self, device: str, step: str, *, shown: str | None, mass: str | None, skip: bool, operator: str | None
     ) -> Mapping[str, Any]:
         """Take one step; see `edge_agent.facade.WorkshopWindow`."""
-        if not self._at_a_step.acquire(blocking=False):
+        if not self._at_a_step.acquire(timeout=STEADY_WITHIN + 1):
             raise NotProved("busy", "another step is being taken at this moment")
         try:
             if step == "stop":
@@ -198,12 +198,12 @@ class Workshop:
         if state.get("state") == DeviceState.LOST.value:
             raise NotProved("not-connected", f"{device}: {state.get('reason') or 'not connected'}")
         with self._lock:
-            self._be_free(device)
-            course = self._course
+            self._be_free()
+            course = self._courses.get(device)
             if step == STEPS[0]:
                 if course is not None:
                     course.close()
-                course = self._course = _Course(self._board, device, section.unit)
+                course = self._courses[device] = _Course(self._board, device, section.unit)
             elif course is None or course.next != step:
                 due = STEPS[0] if course is None else course.next
                 raise NotProved("out-of-order", f"{step} is not due; {due} is", {"next": due})
@@ -223,21 +223,20 @@ class Workshop:
 
     def _give_up(self, device: str) -> None:
         with self._lock:
-            if self._course is not None and self._course.device == device:
-                self._course.close()
-                self._course = None
+            course = self._courses.pop(device, None)
+            if course is not None:
+                course.close()
 
-    def _be_free(self, device: str | None) -> None:
-        """Raises where a probe runs, or another scale than this one is being commissioned."""
+    def _be_free(self, devices: Collection[str] = ()) -> None:
+        """Raises where a probe runs, or one of these devices is being commissioned."""
         if self._closed:
             raise NotProved("busy", "the agent is stopping")
         if self._job is not None and self._job.state == "running":
             raise NotProved("busy", f"{self._job.port} is being probed", {"job": self._job.id})
-        course = self._course
-        if course is not None and clock.monotonic() - course.touched > _FORGOTTEN_AFTER:
-            course.close()
-            self._course = course = None
-        if course is not None and course.device != device:
+        now = clock.monotonic()
+        for course in [each for each in self._courses.values() if now - each.touched > _FORGOTTEN_AFTER]:
+            self._courses.pop(course.device).close()
+        for course in [each for each in self._courses.values() if each.device in devices]:
             raise NotProved("busy", f"{course.device} is being commissioned", {"device": course.device})
 
     def close(self, timeout: float) -> None:
@@ -246,9 +245,9 @@ class Workshop:
             self._closed = True
             if self._job is not None:
                 self._job.stop.set()
-            if self._course is not None:
-                self._course.close()
-                self._course = None
+            for course in self._courses.values():
+                course.close()
+            self._courses.clear()
             thread = self._thread
         if thread is not None:
             thread.join(timeout)

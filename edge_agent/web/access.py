@@ -73,6 +73,7 @@ ROUTES: Final = (
     Rule("GET", "/api/pairing", Right.ANYONE),
     Rule("GET", "/api/pairing.svg", Right.ANYONE),
     Rule("POST", "/api/pairing", Right.RELEASE),
+    Rule("GET", "/api/pairing/{code}.svg", Right.RELEASE),
     Rule("GET", "/api/people", Right.RELEASE),
     Rule("POST", "/api/people/{person}/remove", Right.RELEASE),
     Rule("POST", "/api/shift", Right.WORK),

@@ -104,6 +104,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/pairing"): signing.pairing,
         ("GET", "/api/pairing.svg"): signing.pairing_svg,
         ("POST", "/api/pairing"): signing.invite,
+        ("GET", "/api/pairing/{code}.svg"): signing.invitation_svg,
         ("GET", "/api/people"): signing.people,
         ("POST", "/api/people/{person}/remove"): signing.remove,
         ("POST", "/api/shift"): signing.shift,

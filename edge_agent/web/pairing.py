@@ -53,6 +53,11 @@ class Pairing:
         self._invitations[made.code] = made
         return made
 
+    def invited(self, code: str, now: float) -> Invitation | None:
+        """The invitation of a code; None where it is used up, has run out or never was."""
+        self._drop_old(now)
+        return self._invitations.get(code)
+
     def redeem(self, code: str, now: float, *, first: bool) -> Invitation | None:
         """The invitation of a code, which is used up by that; None where there is none."""
         self._drop_old(now)

@@ -241,6 +241,13 @@ class Signing:
         person, name = needed_text(body, "person", longest=32), text_in(body, "name", longest=60, needed=False)
         return reply(self._shown(self._pairing.invite(person, name, Role(role), clock.monotonic())))
 
+    async def invitation_svg(self, request: Request, _who: Who) -> Response:
+        """The QR code of an invitation that is still good."""
+        found = self._pairing.invited(request.path_params["code"], clock.monotonic())
+        if found is None:
+            raise Refusal(404, "not-found", "there is no such invitation", where="path", right="invite the person anew")
+        return Response(qr_svg(self._link(found)), media_type="image/svg+xml")
+
     async def pair(self, request: Request, who: Who) -> Response:
         """Bring a code, choose a PIN, and be signed in."""
         people = self._people()

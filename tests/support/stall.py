@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import tempfile
 import threading
 import time
 import tty
@@ -111,19 +112,26 @@ def goods_csv(more: str = "") -> bytes:
 
 
 class Line:
-    """The far end of a serial line; `port` is the near one's name."""
+    """The far end of a serial line; `port` is the near one's name.
+
+    A name of its own, as /dev/serial/by-id has them: the kernel gives the number of a terminal that is gone to the next
+    program that asks, and an agent that waits for it to come back would take that one.
+    """
 
     def __init__(self) -> None:
         self._far, near = os.openpty()
         self._near = near
         tty.setraw(near)
-        self.port = os.ttyname(near)
+        self._names = tempfile.TemporaryDirectory(prefix="line-")
+        self.port = f"{self._names.name}/port"
+        os.symlink(os.ttyname(near), self.port)
 
     def write(self, data: bytes) -> None:
         os.write(self._far, data)
 
     def unplug(self) -> None:
         """The cable is pulled: the port is gone for good."""
+        self._names.cleanup()
         for end in (self._far, self._near):
             with contextlib.suppress(OSError):
                 os.close(end)

@@ -245,8 +245,12 @@ def test_the_first_phone_is_paired_once(tmp_path: Path, free_port: Callable[[], 
         assert box.get("/api/session")[1]["role"] is None, "now the box asks for a PIN, too"
         # An invitation for somebody else's phone.
         _, invitation = phone.post("/api/pairing", {"person": "07", "name": "李", "role": "operator"})
+        picture = f"/api/pairing/{invitation['code']}.svg"
+        assert b"<svg" in phone.get(picture)[1]
+        assert (other.get(picture)[0], phone.get("/api/pairing/ABCDEFGHJK.svg")[0]) == (401, 404)
         joined = other.post("/api/pair", {"code": invitation["code"].lower(), "pin": "7307"})
         assert (joined[1]["person"]["id"], joined[1]["role"]) == ("07", "operator")
+        assert phone.get(picture)[0] == 404, "used up"
         assert other.post("/api/pairing", {"person": "08"})[0] == 403
 
 

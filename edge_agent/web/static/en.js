@@ -30,7 +30,7 @@ export const words = {
   paid: { cash: "Cash", wechat: "WeChat", alipay: "Alipay", ecny: "e-CNY", card: "Card", unionpay: "UnionPay", account: "On account", other: "Other" },
   screen: { work: "Work", status: "State", trace: "Trace", board: "Board", maintain: "Service" },
   mode: {
-    sale: "Sell", log: "Weigh", intake: "Intake", transfer: "Transfer", inspection: "Inspect", filling: "Fill", transform: "Transform",
+    sale: "Sell", log: "Weigh", intake: "Intake", transfer: "Transfer", inspection: "Inspect", filling: "Fill", transform: "Process",
     stocktake: "Count",
   },
   link: { connected: "online", connecting: "connecting", offline: "offline", none: "no uplink", lost: "no gateway" },

@@ -94,7 +94,7 @@ function devices(all) {
     return h("li", { key: id, "data-state": device.state }, h("b", id), h("span", `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", [device.state !== "connected" && device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`, ...counted(device.counters || {})].filter(Boolean).join(" · ")),
       may("maintain") ? h("div.row.end", key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), "button.small"),
         key(say("restart"), () => then(ask(to`/api/devices/${id}/restart`, {}), say("restart")), "button.small"),
-        device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty" }), "button.small") : null) : null);
+        device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty", left: () => ask(to`/api/devices/${id}/commission`, { step: "stop" }) }), "button.small") : null) : null);
   })),
   watching ? h("section.card", h("h2", `${say("watch")} ${watching.id}`), h("pre.out", { tabindex: "0" }, seen.map((each) => `${new Date(each.time_ms).toTimeString().slice(0, 8)} ${each.event} ${[each.weight, each.unit, each.stability, each.text, each.reason].filter(Boolean).join(" ")}  ${String(each.raw || "").slice(0, 60)}`).join("\n") || "…")) : null,
   may("maintain") ? h("form.inline", { onsubmit: (e) => { e.preventDefault(); probe(false); } },
@@ -149,7 +149,7 @@ addSheet("commission", (sheet) => {
     put({ busy: true });
     ask(to`/api/devices/${device}/commission`, { step: due, ...(due === "mass" ? { mass } : {}), ...more }).then((answer) => {
       tell(answer, answer.outcome === "passed" ? say("passed") : "");
-      if (s.sheet && s.sheet.kind === "commission") put({ busy: false, ...(answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}) });
+      if (s.sheet && s.sheet.device === device) put({ busy: false, ...(answer.ok ? { text: "", steps: answer.steps, due: answer.next, outcome: answer.outcome } : answer.next ? { due: answer.next } : {}) });
     });
   };
   return [`${say("commission")} ${device}`, [
@@ -180,7 +180,7 @@ function people(all) {
     h("form.card", { onsubmit: send }, h("h2", say("invite")), h("div.two", entry(say("person"), invite.person, set("person")), entry(say("name"), invite.name, set("name"))),
       field(say("role"), select(invite.role, ["operator", "supervisor", "maintainer"].map((role) => [role, say(`roles.${role}`)]), set("role"))),
       h("button.strong", { type: "submit", disabled: !invite.person }, say("invite"))),
-    data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: `/api/pairing.svg?${data.invited.code}`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
+    data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: to`/api/pairing/${data.invited.code}.svg`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
 }
 
 const SHOW = { quarantine, devices, log, config, people };

@@ -37,7 +37,9 @@ export function onChange(render) {
 
 // Note what is new; the screen is drawn once, with the next frame.
 export function change(news) {
+  const left = news.sheet === null && s.sheet && s.sheet.left; // what is to be done when it is closed
   Object.assign(s, news);
+  if (left) left();
   awaited = awaited.filter((met) => !met());
   if (waiting) return;
   waiting = true;
