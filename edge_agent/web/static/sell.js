@@ -134,7 +134,7 @@ function keysOfScale(d) {
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
     takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
-  h("a.button", { href: "#stocktake", title: say("mode.stocktake"), "aria-label": say("mode.stocktake") }, icon("list")),
+  h("a.button", { href: "#stocktake", "aria-label": say("mode.stocktake") }, icon("list")),
   h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
 }
 

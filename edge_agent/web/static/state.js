@@ -24,7 +24,7 @@ export const s = {
   goods: [],
   traces: {}, // weights of the last minute, by station
   toast: null,
-  sheet: null, // what lies over the screen: {kind, …}
+  sheet: null, // what lies over the screen: {kind, left: what is done when it goes, …}
 };
 
 let draw = () => {};
@@ -37,7 +37,7 @@ export function onChange(render) {
 
 // Note what is new; the screen is drawn once, with the next frame.
 export function change(news) {
-  const left = news.sheet === null && s.sheet && s.sheet.left; // what is to be done when it is closed
+  const left = news.sheet === null && s.sheet && s.sheet.left;
   Object.assign(s, news);
   if (left) left();
   awaited = awaited.filter((met) => !met());
