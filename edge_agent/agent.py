@@ -48,6 +48,7 @@ from edge_agent.station import Books, Duty, Tickets, make_station
 from edge_agent.station.batch_list import batch_list, file_name
 from edge_agent.store import Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
+from edge_agent.tiles import Tiles
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
 from edge_agent.watchman import Watchman
 from edge_agent.window import TILL, Window
@@ -172,8 +173,9 @@ class Agent(Window):
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
         def use(catalogue: Catalogue) -> None:
             bookkeeper.use_catalogue(catalogue)
-            self.board.post("catalogue", dict(catalogue.versions))
+            self._tell_catalogue()
 
+        self._tiles = Tiles(store, [section.id for section in self.config.station])
         self._cataloguer = Cataloguer(store, self.config.gateway.zone, self.config.gateway.id, use)
         self._cataloguer.open()
 

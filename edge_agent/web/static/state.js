@@ -1,5 +1,5 @@
 // What the page knows, and what of it a person set on this device.
-import { words } from "./load.js";
+import { speak, words } from "./load.js";
 
 const kept = (name, other) => {
   try {
@@ -91,6 +91,15 @@ export function toast(kind, text, more) {
 
 // Whether whoever is signed in has a right; before that is known, nothing is hidden.
 export const may = (right) => !s.session.rights || s.session.rights.includes(right);
+
+// To another language, once its words are there.
+export function turn(language) {
+  store("language", language);
+  speak(language).then(() => change({ language }), () => {
+    store("language", s.language);
+    toast("bad", say("not-loaded"));
+  });
+}
 
 export const view = () => s.stations[s.station] || null;
 
