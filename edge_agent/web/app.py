@@ -133,6 +133,7 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
         ("GET", "/api/attachments/{sha256}"): looking.attachment,
         ("POST", "/api/payments/{payment}/assign"): working.assign,
         ("POST", "/api/catalogue"): working.import_catalogue,
+        ("POST", "/api/tiles"): working.arrange,
         ("GET", "/api/quarantine"): maintaining.quarantine,
         ("POST", "/api/quarantine/requeue"): maintaining.requeue,
         ("GET", "/api/log"): maintaining.log,

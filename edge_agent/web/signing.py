@@ -40,7 +40,7 @@ class Cards:
             for device in facts["devices"]:
                 self._stations_of.setdefault(device, []).append(station)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[str, list[tuple[bool, asyncio.Future[Person]]]] = {}
+        self._waiting: dict[str, list[tuple[bool, asyncio.Future[Person | None]]]] = {}
         self._hand_over: Callable[[str, Person], None] = lambda _station, _person: None
         self._log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class Cards:
 
     async def wait(self, station: str, *, loopback: bool) -> Person | None:
         """Wait for a card at a station's reader; None where none came."""
-        future: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Person | None] = asyncio.get_running_loop().create_future()
         entry = (loopback, future)
         queue = self._waiting.setdefault(station, [])
         queue.append(entry)
@@ -87,6 +87,13 @@ class Cards:
             return None
         finally:
             queue.remove(entry)
+
+    def end_all(self) -> None:
+        """The server stops: nobody waits any longer."""
+        for queue in self._waiting.values():
+            for _, future in queue:
+                if not future.done():
+                    future.set_result(None)
 
 
 class Signing:

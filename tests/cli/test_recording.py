@@ -49,15 +49,22 @@ class Stall:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = folder / "agent.toml"
-        self._ends = [os.openpty(), os.openpty()]
-        for _, far in self._ends:
-            tty.setraw(far)
-        (self.scale, far), (self.scanner, far_scanner) = self._ends
-        self.scale_port = os.ttyname(far)
-        self.config.write_text(CONFIG.format(folder=folder, scale=self.scale_port, scanner=os.ttyname(far_scanner)))
+        self.scale, self.scale_port = self._line("scale")
+        self.scanner, scanner_port = self._line("scanner")
+        self.config.write_text(CONFIG.format(folder=folder, scale=self.scale_port, scanner=scanner_port))
         command = [sys.executable, "-m", "edge_agent", "run", "--config", str(self.config)]
         self._agent = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-        # The port is open in both states: a scale that says nothing is stale soon, on a busy machine before we look.
+
+    def _line(self, name: str) -> tuple[int, str]:
+        """The far end of a line, and the near one's name: one of its own, as a number is soon given to another."""
+        far, near = os.openpty()
+        link = self.folder / name
+        link.symlink_to(os.ttyname(near))
+        os.close(near)  # held open here it would be a second program at the port
+        return far, str(link)
+
+    def start(self) -> None:
+        """Wait for the ports to be open: a scale that says nothing is stale soon, on a busy machine before we look."""
         self.wait(
             lambda counters, devices: (
                 {d["state"] for d in devices.values()} <= {"connected", "stale"} and len(devices) == 2
@@ -86,16 +93,18 @@ class Stall:
     def close(self) -> None:
         self._agent.terminate()
         assert self._agent.wait(20) == 0
-        for near, far in self._ends:
-            os.close(near)
-            os.close(far)
+        os.close(self.scale)
+        os.close(self.scanner)
 
 
 @pytest.fixture
 def stall(tmp_path: Path) -> Iterator[Stall]:
     made = Stall(tmp_path)
-    yield made
-    made.close()
+    try:
+        made.start()
+        yield made
+    finally:  # an agent that is left behind would take the terminals of other tests
+        made.close()
 
 
 def test_what_was_said_before_anybody_thought_of_it_is_recorded_and_played_again(stall: Stall) -> None:

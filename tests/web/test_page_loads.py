@@ -87,7 +87,18 @@ def test_to_sell_in_one_language_a_phone_loads_less_than_100_kb_unpacked(
         if name != "index.html":  # which is served with the version of the files in it
             assert loads.plain[name] == (STATIC / name).stat().st_size, name
     # Neither the other language, nor screens that nobody opened.
-    seldom = {"work.js", "status.js", "trace.js", "board.js", "maintain.js", "record.js", "customer.js", "more.css"}
+    seldom = {
+        "work.js",
+        "arrange.js",
+        "person.js",
+        "status.js",
+        "trace.js",
+        "board.js",
+        "maintain.js",
+        "record.js",
+        "customer.js",
+        "more.css",
+    }
     assert not set(loads.plain) & (seldom | {f"{other}.js", f"{mine}-more.js"})
     total = sum(loads.plain.values())
     print({"locale": locale, "files": len(loads.plain), "plain": total, "wire": sum(loads.wire.values())})
@@ -111,6 +122,12 @@ def test_all_screens_in_both_languages_are_less_than_100_kb_on_the_wire(
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.locator(".record").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Void")
+    page.keyboard.press("Escape")
+    page.locator("#settings").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Text size")
+    page.evaluate(
+        "(name) => import(name)", page.evaluate("document.querySelector('script').src").replace("app.", "arrange.")
+    )
     every = {file.name for file in STATIC.iterdir()}
     assert set(loads.wire) == every, every ^ set(loads.wire)
     total = sum(loads.wire.values())
