@@ -321,6 +321,7 @@ class Agent(Window):
         """Stop everything within five seconds, in the reverse order of starting.
 
         A part that needs less than its share leaves the rest to those after it; the store is last and gets it all.
+        What is left then goes to devices that had not closed their ports yet.
         """
         until = clock.monotonic() + STOP_WITHIN
         while self._stops:
@@ -333,6 +334,8 @@ class Agent(Window):
                 self._log.error("agent.slow_to_stop", part=name, reason=str(problem))
             if clock.monotonic() - began > share:
                 self._log.warning("agent.slow_to_stop", part=name, seconds=round(clock.monotonic() - began, 1))
+        if self._supervisor is not None:
+            self._supervisor.finish(max(0.0, until - clock.monotonic()))
         self._log.info("agent.stopped")
 
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:
