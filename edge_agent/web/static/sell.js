@@ -233,7 +233,7 @@ function payments() {
 // What is on a tile, and how it looks.
 function face(goods) {
   const batch = batchOf(goods);
-  return [goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy" }) : null,
+  return [goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy", onerror: (e) => { e.target.hidden = true; } }) : null,
     h("span.tile-name", goods.name), h("span.tile-price", price(goods.price_fen, goods.price_per)),
     h("span.tile-batch", { "data-none": batch ? null : "yes" }, goods.stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))];
 }
