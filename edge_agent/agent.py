@@ -48,6 +48,7 @@ from edge_agent.station import Books, Duty, Tickets, make_station
 from edge_agent.station.batch_list import batch_list, file_name
 from edge_agent.store import Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
+from edge_agent.tiles import Tiles
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
 from edge_agent.watchman import Watchman
 from edge_agent.window import TILL, Window
@@ -172,8 +173,9 @@ class Agent(Window):
     def _open_catalogue(self, store: Store, bookkeeper: Bookkeeper) -> None:
         def use(catalogue: Catalogue) -> None:
             bookkeeper.use_catalogue(catalogue)
-            self.board.post("catalogue", dict(catalogue.versions))
+            self._tell_catalogue()
 
+        self._tiles = Tiles(store, [section.id for section in self.config.station])
         self._cataloguer = Cataloguer(store, self.config.gateway.zone, self.config.gateway.id, use)
         self._cataloguer.open()
 
@@ -319,6 +321,7 @@ class Agent(Window):
         """Stop everything within five seconds, in the reverse order of starting.
 
         A part that needs less than its share leaves the rest to those after it; the store is last and gets it all.
+        What is left then goes to devices that had not closed their ports yet.
         """
         until = clock.monotonic() + STOP_WITHIN
         while self._stops:
@@ -331,6 +334,8 @@ class Agent(Window):
                 self._log.error("agent.slow_to_stop", part=name, reason=str(problem))
             if clock.monotonic() - began > share:
                 self._log.warning("agent.slow_to_stop", part=name, seconds=round(clock.monotonic() - began, 1))
+        if self._supervisor is not None:
+            self._supervisor.finish(max(0.0, until - clock.monotonic()))
         self._log.info("agent.stopped")
 
     def run(self, until: Callable[[threading.Event], None] | None = None) -> None:

@@ -279,12 +279,18 @@ class Facade(Protocol):
     def catalogue(self, station: str | None = None) -> dict[str, Any]:
         """What is sold here and who is: `{"versions": {kind: number}, "goods": […], "parties": […]}`.
 
-        Goods stand in the page's order. Each has `code`, `name`, `plu`, `gtins`, `initials` (pinyin), `category`,
-        `mode` (weight|piece), `price_fen` and `price_per` (today's, at the station's party where one is named),
-        `order`, `colour`, `picture` (for `attachment`), `crate`, `relief`, `tolerance_permille`; with a station also
-        the open `batches` of its party, oldest first, each `{batch, left_mg, left_qty, opened_ms}`, and `stopped`
-        where all of them are under a stop of sale. Parties are without their contacts. A new catalogue is posted to
+        Goods stand in the order of the station's tiles, else in the catalogue's. Each has `code`, `name`, `plu`,
+        `gtins`, `initials` (pinyin), `category`, `mode` (weight|piece), `price_fen` and `price_per` (today's, at the
+        station's party where one is named), `order`, `colour`, `picture` (for `attachment`), `crate`, `relief`,
+        `tolerance_permille`; with a station also the open `batches` of its party, oldest first, each
+        `{batch, left_mg, left_qty, opened_ms}`, and `stopped` where all of them are under a stop of sale, with the
+        `stop`. Parties are without their contacts. A new catalogue, and another arrangement of tiles, is posted to
         the board as `catalogue`. Raises KeyError for no such station.
+        """
+
+    def arrange(self, station: str, *, order: object = None, looks: object = None) -> None:
+        """Change how the tiles of a station's goods lie and look; see `Tiles.set`. On disk when this returns; told on
+        the board as `catalogue`. Raises `BadTiles` (edge_agent.tiles), and KeyError for no such station.
         """
 
     def import_catalogue(

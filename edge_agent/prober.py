@@ -163,7 +163,7 @@ def _block(fit: Fit, url: PortUrl, registry: Registry, unit_note: str) -> str:
         query = {k: v for k, v in url.query if k not in _LINE_KEYS} | default
     else:  # the line belongs to the device server; only parity that it passes on in bit 7 can be dealt with here
         query = dict(url.query) | ({"bytesize": "7", "parity": fit.line.parity} if fit.line and fit.heard_as else {})
-    address = _lasting(url.address) if url.scheme == "serial" else url.address
+    address = lasting(url.address) if url.scheme == "serial" else url.address
     port = f"{url.scheme}:{address}" + ("?" + "&".join(f"{k}={v}" for k, v in query.items()) if query else "")
     rows = [
         "[[device]]",
@@ -199,15 +199,27 @@ def _usual(key: str) -> str:
     return {"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"}[key]
 
 
-def _lasting(path: str, root: Path = Path("/dev/serial")) -> str:
-    """The name of a port that survives replugging: its by-id link, else by-path; the path itself where it has none."""
+def lasting(path: str, root: Path = Path("/dev/serial"), claims: Path = Path("/run/udev/links")) -> str:
+    """The name of a port that survives replugging: its by-id link, else by-path; the path itself where it has none.
+
+    A link that udev could give to another port too, because both are of one make and number, is no name for it:
+    `claims` holds a folder for each link, with an entry for each device that asks for it (systemd-udevd).
+    """
     target = os.path.realpath(path)
     for folder in ("by-id", "by-path"):
         links = sorted((root / folder).glob("*")) if (root / folder).is_dir() else []
         for link in links:
-            if os.path.realpath(link) == target:
+            if os.path.realpath(link) == target and _claimed(claims, f"{root.name}/{folder}/{link.name}") < 2:
                 return str(link)
     return path
+
+
+def _claimed(claims: Path, link: str) -> int:
+    """How many devices ask udev for a link; 0 where it does not say."""
+    try:
+        return len(os.listdir(claims / link.replace("\\", "\\x5c").replace("/", "\\x2f")))
+    except OSError:
+        return 0
 
 
 def fit_facts(fit: Fit) -> dict[str, Any]:

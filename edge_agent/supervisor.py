@@ -650,7 +650,10 @@ class Supervisor:
             device.start()
 
     def stop(self, timeout: float) -> None:
-        """Stop the devices, then the stations; a thread that does not end in time is named in the log."""
+        """Stop the devices, then the stations; a thread that does not end in time is named in the log.
+
+        `finish` waits for those.
+        """
         until = clock.monotonic() + timeout
         for device in self.devices.values():
             device.stop()
@@ -659,4 +662,12 @@ class Supervisor:
             station.stop()
         slow += [s.station_id for s in self.stations.values() if not s.join(max(0.0, until - clock.monotonic()))]
         if slow:
-            structlog.get_logger().error("threads.slow_to_stop", names=slow)
+            structlog.get_logger().warning("threads.slow_to_stop", names=slow)
+
+    def finish(self, timeout: float) -> None:
+        """Wait for devices that `stop` left behind: a port that is not closed in order keeps the kernel's own driver
+        off its device until that is plugged in anew."""
+        until = clock.monotonic() + timeout
+        left = [d.device for d in self.devices.values() if not d.join(max(0.0, until - clock.monotonic()))]
+        if left:
+            structlog.get_logger().error("threads.never_stopped", names=left)

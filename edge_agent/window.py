@@ -42,6 +42,7 @@ from edge_agent.station import Duty, Tickets
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.store import Kept, Store
 from edge_agent.supervisor import StationRunner, Supervisor
+from edge_agent.tiles import Tiles
 from edge_agent.uplink import LinkStatus, Relay
 from edge_agent.workshop import Workshop
 
@@ -79,6 +80,7 @@ class Window:
         self._lookups: StoreLookups | None = None
         self._duties: dict[str, Duty] = {}
         self._tickets: dict[str, Tickets] = {}
+        self._tiles: Tiles | None = None
         self._noting = threading.Lock()
         self._card_listener: CardListener | None = None
         self._slips: Slips | None = None
@@ -386,9 +388,19 @@ class Window:
             known = books.catalogue
         return {
             "versions": dict(known.versions),
-            "goods": goods,
+            "goods": _started(self._tiles).lay(station, goods),
             "parties": [party.public() for party in known.parties.values()],
         }
+
+    def arrange(self, station: str, *, order: object = None, looks: object = None) -> None:
+        """Change how the tiles of a station's goods lie and look."""
+        _started(self._tiles).set(station, order=order, looks=looks)
+        self._tell_catalogue()
+
+    def _tell_catalogue(self) -> None:
+        """Tell whoever shows goods that they, or their tiles, are others now."""
+        versions = {} if self._cataloguer is None else dict(self._cataloguer.catalogue.versions)
+        self.board.post("catalogue", {**versions, "tiles": _started(self._tiles).changes})
 
     def import_catalogue(
         self, data: bytes, *, kind: str | None = None, source: str = "page", add: bool = False

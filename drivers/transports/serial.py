@@ -4,7 +4,8 @@
     serial:usb:0403:6001:A50285BI?baud=9600      by vendor, product and serial number; see `usb_tty`
     rfc2217:192.168.1.50:4001?baud=9600
 
-The path is resolved anew at each opening, so a by-id link that moved is followed. The port is taken for this
+The path is resolved anew at each opening, so a by-id link that moved is followed; one that two equal adapters share is
+refused, and told of while the port is open. The port is taken for this
 program alone (flock and TIOCEXCL). DTR and RTS are low before the port opens unless asked for, because some
 indicators restart on them. A pseudo-terminal has no line: settings and modem lines are not applied to it.
 
@@ -21,6 +22,7 @@ import stat
 import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import serial
@@ -29,7 +31,7 @@ from serial import rfc2217
 from drivers.port_settings import choice, host_and_port, number, refuse_unknown, switch
 from drivers.transports.descriptors import opening, read_some, vanishing, write_all
 from drivers.transports.sharing import ByteCount, others
-from drivers.transports.usb_tty import UsbName
+from drivers.transports.usb_tty import UsbName, ambiguous
 from edge_agent.driver import (
     READ_LIMIT,
     BadSettings,
@@ -41,6 +43,7 @@ from edge_agent.driver import (
 
 _LINE_KEYS: Final = ("baud", "bytesize", "parity", "stopbits", "dtr", "rts", "xonxoff", "rtscts", "dsrdtr")
 _USB_KEYS: Final = ("port", "interface")
+_BY_ID: Final = "by-id"
 _PTY_MAJORS: Final = range(136, 144)
 """Unix98 pseudo-terminals (Documentation/admin-guide/devices.txt)."""
 
@@ -113,7 +116,10 @@ class SerialTransport:
         port.port = self._path
         port.exclusive = True
         with opening(self._path):
-            if _is_pty(self._path):
+            pty = _is_pty(self._path)
+            if (doubt := self._doubt()) is not None:
+                raise BadSettings(doubt)
+            if pty:
                 port.dtr = port.rts = False
             else:
                 self._line.apply(port)
@@ -135,6 +141,8 @@ class SerialTransport:
         """See `edge_agent.driver.Watchful`: another program that reads the same line."""
         if self._port is None:
             return None
+        if (doubt := self._doubt()) is not None:
+            return doubt
         found = others(self._path)
         if found:
             return f"{self._path} is open in other programs too, which take bytes away: {', '.join(found)}"
@@ -142,6 +150,10 @@ class SerialTransport:
         if vanished:
             return f"{self._path}: {vanished} bytes were received and read by another program"
         return None
+
+    def _doubt(self) -> str | None:
+        """Why the name of this port may be that of another."""
+        return ambiguous(self._path) if Path(self._path).parent.name == _BY_ID else None
 
     def write(self, data: bytes, timeout: float) -> None:
         """See `Transport.write`."""

@@ -11,6 +11,8 @@ import contextlib
 import fcntl
 import os
 import struct
+import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -24,7 +26,9 @@ _TIOCGICOUNT: Final = 0x545D
 _COUNTERS: Final = struct.Struct("20i")  # struct serial_icounter_struct: cts, dsr, rng, dcd, rx, tx, frame, …
 _RECEIVED: Final = 4
 _TOLERANCE: Final = 512
-"""Bytes that may be counted and not be read yet: a FIFO and a tty's flip buffer."""
+"""Bytes that may be counted and neither be read yet nor wait in the terminal: a FIFO and a tty's flip buffer."""
+_BEHIND: Final = 2048
+"""Of the 4,096 bytes that wait in a terminal at most. Near them more wait where nobody can count them."""
 
 
 def others(path: str) -> list[str]:
@@ -86,11 +90,15 @@ class ByteCount:
 
     @property
     def vanished(self) -> int:
-        """Bytes that were received and never came to us; 0 where the line keeps no count."""
+        """Bytes that were received and never came to us; 0 where the line keeps no count.
+
+        What waits in the terminal is not gone: a program that was held up for a while has not read it yet.
+        """
         now = _received(self._fd)
-        if self._first is None or now is None:
+        waiting = _waiting(self._fd)
+        if self._first is None or now is None or waiting >= _BEHIND:
             return 0
-        missing = (now - self._first) % 2**32 - self._read
+        missing = (now - self._first) % 2**32 - self._read - waiting
         return missing if _TOLERANCE < missing < 2**31 else 0
 
 
@@ -100,3 +108,10 @@ def _received(fd: int) -> int | None:
     except OSError:
         return None
     return int(_COUNTERS.unpack(counters)[_RECEIVED]) & 0xFFFFFFFF
+
+
+def _waiting(fd: int) -> int:
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

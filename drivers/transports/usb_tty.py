@@ -6,11 +6,14 @@
     interface=1                  the second port of a device that has several
 
 Looked up in sysfs at each opening, so a port that comes back as another ttyUSB number is found. Of two that fit none is
-taken: which of two scales a weight comes from must not hang on the order in which they were plugged in.
+taken: which of two scales a weight comes from must not hang on the order in which they were plugged in. The same holds
+for udev's by-id links, which are made of maker, product, serial number and interface only: of two adapters of one make
+without numbers (CH340), or with the same one, both claim one link, and the one plugged in last has it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +99,27 @@ class UsbName:
         return ":".join(words) + "".join(more)
 
 
+def ambiguous(link: str) -> str | None:
+    """Why a by-id link does not say which port is meant: what else it could name; None where nothing else is there."""
+    every = list(_ports(TTY))
+    try:
+        name = Path(os.readlink(link)).name  # one step, as udev makes them
+    except OSError:
+        return None  # no link, or gone meanwhile
+    meant = next((port for port in every if port.name == name), None)
+    if meant is None:
+        return None
+    equal = [port for port in every if port.identity == meant.identity]
+    if len(equal) == 1:
+        return None
+    sockets = " or ".join(f"serial:usb:{port.vendor}:{port.product}?port={port.socket}" for port in equal)
+    return (
+        f"{link} fits {len(equal)} ports that nothing but their sockets tells apart: {'; '.join(map(str, equal))}. "
+        f"Which one it names changes when one is plugged in; name the socket instead: {sockets}, or a link from "
+        "/dev/serial/by-path"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Port:
     name: str
@@ -104,6 +128,13 @@ class _Port:
     serial: str | None
     socket: str
     interface: int | None
+    number: str | None
+    """Of the ports of one interface, as the drivers of multi-port adapters count them."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """All that udev makes a by-id link of."""
+        return self.vendor, self.product, self.serial, self.interface, self.number
 
     def __str__(self) -> str:
         serial = f" serial {self.serial}" if self.serial else ""
@@ -120,13 +151,13 @@ def _ports(kind: Kind) -> list[_Port]:
             continue  # a console or a port that has just gone
         interface = None
         for folder in (place, *place.parents):
-            number = _text(folder / "bInterfaceNumber")
-            if number is not None and interface is None:
-                interface = int(number, 16)
+            at = _text(folder / "bInterfaceNumber")
+            if at is not None and interface is None:
+                interface = int(at, 16)
             vendor, product = _text(folder / "idVendor"), _text(folder / "idProduct")
             if vendor and product:
-                name = entry.name
-                ports.append(_Port(name, vendor, product, _text(folder / "serial"), folder.name, interface))
+                serial, number = _text(folder / "serial"), _text(entry / "device" / "port_number")
+                ports.append(_Port(entry.name, vendor, product, serial, folder.name, interface, number))
                 break
     return ports
 

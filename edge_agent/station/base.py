@@ -232,12 +232,16 @@ class Platter:
         self.cycle = WeighCycle(settings.rules)
         self.observation: Observation | None = None
         self.reading: Reading | None = None
-        self._state = "disconnected"
+        self._mass: int | None = None
+        self._without = "disconnected"  # the word while there is no reading
 
     @property
     def state(self) -> str:
-        """One word for the page: the cycle's phase, or what keeps the reading from being used."""
-        return self._state
+        """One word for the page: the cycle's phase, or what keeps the reading from being used.
+
+        It is that of this moment: a load that was just taken is captured, whenever the next frame may come.
+        """
+        return self._without if self.reading is None else self._word(self.reading, self._mass)
 
     def observe(self, observation: Observation) -> None:
         """Take a reading or a change of the scale's state."""
@@ -246,9 +250,9 @@ class Platter:
             if event.state is not DeviceState.CONNECTED:
                 self.cycle.interrupted()
                 self.reading = None
-                self._state = "disconnected" if event.state is DeviceState.LOST else event.state.value
+                self._without = "disconnected" if event.state is DeviceState.LOST else event.state.value
             elif self.reading is None:
-                self._state = "waiting"
+                self._without = "waiting"
             return
         if not isinstance(event, Reading):
             return
@@ -257,9 +261,9 @@ class Platter:
         unit = self.unit
         if event.condition == "ok" and event.weight is not None and unit is not None:
             mass = to_milligrams(event.weight, unit)
+        self._mass = mass
         weight = Weight(mass_mg=mass, stability=event.stability, condition=event.condition)
         self.cycle.weight(weight, observation.at.mono_ms)
-        self._state = self._word(event, mass)
 
     def _word(self, reading: Reading, mass: int | None) -> str:
         if reading.condition != "ok":

@@ -135,12 +135,16 @@ class SaleStation:
         offer: dict[str, Any] = {"price_fen": None, "price_per": None, "amount_raw_fen": None, "amount_fen": None}
         if goods is None or self._at is None:
             return offer | {"why_not": "no-goods", "can_confirm": False}
-        offer |= {"price_fen": goods.price_fen, "price_per": goods.price_per}
+        # A price is to be seen as soon as the goods are known, not when the weight is at rest.
+        day = self._desk.today(self._at)
+        quote = self._quote(goods, self._books.catalogue.price(goods.code, day, self._settings.party), None)
+        per = goods.price_per if quote is None else quote.price_per
+        offer |= {"price_fen": None if quote is None else quote.price_fen, "price_per": per}
         try:
             quantity, pieces = self._how_much(goods, Arguments({}), by_hand=False)
         except NotDone as problem:
             return offer | {"why_not": problem.code, "can_confirm": False}
-        amounts = self._amounts(goods, quantity, pieces, self._desk.today(self._at))
+        amounts = self._amounts(goods, quantity, pieces, day)
         return offer | {name: amounts[name] for name in offer} | {"why_not": None, "can_confirm": True}
 
     def observe(self, observation: Observation) -> Sequence[Draft]:

@@ -24,14 +24,15 @@ class Right(enum.StrEnum):
 
     `anyone` needs no sign-in; `view` looks; `work` weighs, sells, takes in, corrects with a reason; `release` lifts
     stops of sale, decides on intakes and invites people; `quarantine` sees and resends what the platform refused;
-    `correct` is work's or quarantine's share in corrections; `maintain` sees the log and the configuration and
-    handles devices.
+    `arrange` says how the tiles of a stall lie and look; `correct` is work's or quarantine's share in corrections;
+    `maintain` sees the log and the configuration and handles devices.
     """
 
     ANYONE = "anyone"
     VIEW = "view"
     WORK = "work"
     CORRECT = "correct"
+    ARRANGE = "arrange"
     RELEASE = "release"
     QUARANTINE = "quarantine"
     MAINTAIN = "maintain"
@@ -41,7 +42,7 @@ RIGHTS: Final = MappingProxyType(
     {
         Role.OPERATOR: frozenset({Right.ANYONE, Right.VIEW, Right.WORK, Right.CORRECT}),
         Role.SUPERVISOR: frozenset(
-            {Right.ANYONE, Right.VIEW, Right.WORK, Right.CORRECT, Right.RELEASE, Right.QUARANTINE}
+            {Right.ANYONE, Right.VIEW, Right.WORK, Right.CORRECT, Right.ARRANGE, Right.RELEASE, Right.QUARANTINE}
         ),
         Role.MAINTAINER: frozenset({Right.ANYONE, Right.VIEW, Right.CORRECT, Right.QUARANTINE, Right.MAINTAIN}),
     }
@@ -103,6 +104,7 @@ ROUTES: Final = (
     Rule("POST", "/api/attachments", Right.WORK),
     Rule("POST", "/api/payments/{payment}/assign", Right.WORK),
     Rule("POST", "/api/catalogue", Right.RELEASE),
+    Rule("POST", "/api/tiles", Right.ARRANGE),
     # repairing
     Rule("GET", "/api/quarantine", Right.QUARANTINE),
     Rule("POST", "/api/quarantine/requeue", Right.QUARANTINE),

@@ -26,13 +26,20 @@ _POLICY: Final = (
     "manifest-src 'self'; media-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HEADERS: Final = (
-    (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+)
+_OF_DOCUMENTS: Final = (
+    (b"content-security-policy", _POLICY.encode()),
     (b"permissions-policy", b"geolocation=(), microphone=(), payment=()"),
 )
+"""What rules a page that is made of an answer. Scripts and style sheets make none, and there are many of them."""
+
+_NO_DOCUMENTS: Final = (b"text/javascript", b"text/css")
+_OPENER: Final = (b"cross-origin-opener-policy", b"same-origin")
+"""Counts only where nobody can have changed the page on its way; elsewhere browsers complain of it in the console."""
+
 _NO_STORE: Final = (b"cache-control", b"no-store")
 
 
@@ -63,6 +70,11 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], *_HEADERS]
+                kind = next((value for name, value in message["headers"] if name == b"content-type"), b"")
+                if not kind.startswith(_NO_DOCUMENTS):
+                    headers += _OF_DOCUMENTS
+                    if self._is_trustworthy(scope):
+                        headers.append(_OPENER)
                 if not any(name == b"cache-control" for name, _ in message["headers"]):
                     headers.append(_NO_STORE)
                 message = {**message, "headers": headers}
@@ -103,6 +115,13 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD"):
             return self._checked_body(scope, headers, receive)
         return receive
+
+    def _is_trustworthy(self, scope: Scope) -> bool:
+        """Whether a browser holds the page for unchanged: under TLS, and on the box itself."""
+        if self._scheme == "https":
+            return True
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+        return host.rpartition(":")[0] in _LOOPBACK_NAMES or host in _LOOPBACK_NAMES
 
     def _is_ours(self, host: str, scope: Scope) -> bool:
         name, colon, port = host.rpartition(":")

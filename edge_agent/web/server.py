@@ -20,6 +20,11 @@ from edge_agent.web.app import WebSettings, make_web
 
 _ROUND: Final = 5.0
 _READY_WITHIN: Final = 20.0
+_GRACE: Final = 0.2
+"""Seconds that a page has to read the end of what it was sent; after that, one that does not read is cut off."""
+
+GRACEFUL: Final = 1
+"""Seconds that answers on their way have when the server stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class WebServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=GRACEFUL,
                 limit_concurrency=200,
                 h11_max_incomplete_event_size=64 * 1024,
                 ssl_certfile=None if certificate is None else str(certificate[0]),
@@ -72,8 +77,22 @@ class WebServer:
         self._server.should_exit = True
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._web.streams.end_all)
+                self._loop.call_soon_threadsafe(self._let_go)
         self._thread.join(timeout)
+
+    def _let_go(self) -> None:
+        """End whatever goes on by itself: streams, and pages that wait for a card."""
+        self._web.streams.end_all()
+        if self._web.cards is not None:
+            self._web.cards.end_all()
+        asyncio.get_running_loop().call_later(_GRACE, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """A phone that sleeps does not read what it was sent, and would hold the server up for as long as it may."""
+        for connection in list(self._server.server_state.connections):
+            transport = connection.transport
+            if transport is not None and (transport.get_write_buffer_size() or transport.is_closing()):
+                transport.abort()
 
     def _run(self) -> None:
         log = structlog.get_logger()

@@ -40,7 +40,7 @@ class Cards:
             for device in facts["devices"]:
                 self._stations_of.setdefault(device, []).append(station)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: dict[str, list[tuple[bool, asyncio.Future[Person]]]] = {}
+        self._waiting: dict[str, list[tuple[bool, asyncio.Future[Person | None]]]] = {}
         self._hand_over: Callable[[str, Person], None] = lambda _station, _person: None
         self._log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class Cards:
 
     async def wait(self, station: str, *, loopback: bool) -> Person | None:
         """Wait for a card at a station's reader; None where none came."""
-        future: asyncio.Future[Person] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Person | None] = asyncio.get_running_loop().create_future()
         entry = (loopback, future)
         queue = self._waiting.setdefault(station, [])
         queue.append(entry)
@@ -88,16 +88,27 @@ class Cards:
         finally:
             queue.remove(entry)
 
+    def end_all(self) -> None:
+        """The server stops: nobody waits any longer."""
+        for queue in self._waiting.values():
+            for _, future in queue:
+                if not future.done():
+                    future.set_result(None)
+
 
 class Signing:
     """The routes of signing in."""
 
-    def __init__(self, agent: Facade, door: Door, *, url: Callable[[], str], secure: bool, cards: Cards | None) -> None:
+    def __init__(
+        self, agent: Facade, door: Door, *, url: Callable[[], str], secure: bool, cards: Cards | None, page: str
+    ) -> None:
+        """`page` is the version of the page's files, which an open page compares with its own."""
         self._agent = agent
         self._door = door
         self._url = url
         self._secure = secure
         self._cards = cards
+        self._page = page
         self._throttle = Throttle()
         self._pairing = Pairing()
         self._checks = asyncio.Semaphore(_CHECKS)
@@ -116,6 +127,7 @@ class Signing:
             session,
             sorted(self._agent.settings()["stations"]),
             secure=self._secure,
+            page=self._page,
             first=people is not None and not everybody,
             pairing=people is not None and not everybody,
             warning="pin-in-clear" if exposed else None,

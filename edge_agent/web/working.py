@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from edge_agent.attachments import NotTaken
 from edge_agent.facade import Facade
+from edge_agent.tiles import BadTiles
 from edge_agent.web.access import NARROWER
 from edge_agent.web.answers import Refusal, command_reply, json_body, needed_text, reply, text_in
 from edge_agent.web.door import Door, Who
@@ -119,6 +120,24 @@ class Working:
                 400, "bad-request", str(problem), where="body.kind", right="goods, parties or prices"
             ) from None
         return reply({"ok": result["version"] is not None, **result}, 200 if result["version"] is not None else 409)
+
+    async def arrange(self, request: Request, _who: Who) -> Response:
+        """Another order or other looks of a station's tiles."""
+        body = await json_body(request)
+        station = needed_text(body, "station", longest=64)
+        if station not in self._agent.settings()["stations"]:
+            raise Refusal(404, "no-such-station", f"there is no station {station[:40]!r}", where="body.station")
+
+        def take() -> None:
+            self._agent.arrange(station, order=body.get("order"), looks=body.get("looks"))
+
+        try:
+            await asyncio.to_thread(take)
+        except BadTiles as problem:
+            raise Refusal(
+                400, "bad-request", str(problem), where=f"body.{problem.where}", right=problem.right
+            ) from None
+        return reply({"ok": True})
 
     async def attach(self, request: Request, _who: Who) -> Response:
         """A picture or a certificate: the body as it is."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from edge_agent.agent import Agent
 from edge_agent.preparing import prepare
+from edge_agent.supervisor import Supervisor
 
 CONFIG = """
 [gateway]
@@ -62,3 +68,45 @@ def test_what_one_station_takes_in_another_sells(tmp_path: Path) -> None:
     codes = [row.body.partition(b'"trace_code":"')[2][:20] for row in rows if row is not None]
     assert len(set(codes)) == 2
     agent.stop()
+
+
+def test_a_port_that_closes_slowly_is_closed_before_the_agent_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel's driver that is given back takes its time; what the rest of the agent does not need goes to that."""
+    terminal = os.openpty()
+    config_text = CONFIG.format(folder=tmp_path).replace("memory:s", f"serial:{os.ttyname(terminal[1])}")
+    (tmp_path / "agent.toml").write_text(config_text)
+    config, registry = prepare(tmp_path / "agent.toml")
+    given_up, closed = threading.Event(), threading.Event()
+    make_session, stop = registry.session, Supervisor.stop
+
+    def slow_session(*parts: Any) -> Any:
+        session = make_session(*parts)
+        close = session.close
+
+        def close_slowly() -> Any:
+            assert given_up.wait(20)
+            time.sleep(0.5)
+            closed.set()
+            return close()
+
+        session.close = close_slowly
+        return session
+
+    def stop_soon(supervisor: Supervisor, _timeout: float) -> None:
+        stop(supervisor, 0.6)
+        given_up.set()
+
+    monkeypatch.setattr(registry, "session", slow_session)
+    monkeypatch.setattr(Supervisor, "stop", stop_soon)
+    agent = Agent(config, registry)
+    agent.start()
+    deadline = time.monotonic() + 20
+    while "device/s" not in agent.board.latest():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    agent.stop()
+    assert closed.is_set()
+    for end in terminal:
+        os.close(end)

@@ -140,6 +140,43 @@ def test_the_ports_of_one_device_are_told_apart_by_interface(box: Box, terminal:
         transport("serial:usb:0483:5740:X").open()
 
 
+@pytest.mark.parametrize("serial", ["", "0001"], ids=["no number", "one number for all"])
+def test_a_link_that_two_equal_adapters_share_is_refused(box: Box, terminal: Callable[[], Any], serial: str) -> None:
+    """udev gives the link to the one that came last: a weight would come from the other scale after a replug."""
+    left, right = terminal(), terminal()
+    link = box.dev / "serial" / "by-id" / "usb-1a86_USB_Serial-if00-port0"
+    link.parent.mkdir(parents=True)
+    box.plug("ttyUSB0", left.path, "1-1.1", "1a86", "7523", serial)
+    link.symlink_to(box.dev / "ttyUSB0")
+    port = transport(f"serial:{link}")
+    port.open()
+    assert isinstance(port, Watchful)
+    assert port.trouble() is None
+    box.plug("ttyUSB1", right.path, "1-1.2", "1a86", "7523", serial)
+    link.unlink()
+    link.symlink_to(box.dev / "ttyUSB1")
+    assert "2 ports" in (port.trouble() or "")
+    left.write(b"I was")
+    assert said(port, 5) == b"I was"  # the port that is open is still the one that it was
+    with pytest.raises(BadSettings, match=r"2 ports.*socket 1-1\.1.*port=1-1\.1 or .*port=1-1\.2"):
+        port.open()
+    box.unplug("ttyUSB0")
+    port.open()
+    port.close()
+
+
+def test_the_ports_of_one_interface_are_no_doubles(box: Box, terminal: Callable[[], Any]) -> None:
+    first, second = terminal(), terminal()
+    link = box.dev / "serial" / "by-id" / "usb-MOXA_UPort_1410-if00-port1"
+    link.parent.mkdir(parents=True)
+    for number, far in enumerate((first, second)):
+        box.plug(f"ttyUSB{number}", far.path, "1-1", "110a", "1410", "M")
+        place = box.sys / "devices" / "pci0000:00" / "usb1" / "1-1" / "1-1:1.0" / f"ttyUSB{number}"
+        (place / "port_number").write_text(f"{number}\n")
+    link.symlink_to(box.dev / "ttyUSB1")
+    assert hears(f"serial:{link}", second)
+
+
 def test_another_device_is_never_taken_for_it(box: Box, terminal: Callable[[], Any]) -> None:
     box.plug("ttyUSB0", terminal().path, "1-1", "067b", "2303", "Z")
     with pytest.raises(Disconnected, match=r"there is ttyUSB0 = 067b:2303 serial Z in socket 1-1"):
@@ -202,6 +239,24 @@ def test_bytes_that_vanish_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count.vanished == 0
     received[0] = (received[0] + 2**32 - 10_000) % 2**32
     assert count.vanished == 0  # the counter was set back by another program; that says nothing
+
+
+def test_bytes_that_wait_for_a_held_up_agent_have_not_vanished(
+    terminal: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = terminal()
+    port = transport(f"serial:{far.path}")
+    received = [100]
+    monkeypatch.setattr(sharing, "_received", lambda fd: received[0])
+    port.open()
+    assert isinstance(port, Watchful)
+    for waits, beyond in ((1_000, 0), (1_000, 0), (500, 1_000)):  # at last more than the terminal tells of
+        far.write(b"x" * waits)
+        received[0] += waits + beyond
+        assert port.trouble() is None
+    said(port, 2_500)
+    assert "1000 bytes were received and read by another program" in (port.trouble() or "")
+    port.close()
 
 
 def test_a_line_without_a_count_says_nothing(terminal: Callable[[], Any]) -> None:

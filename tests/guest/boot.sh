@@ -1,10 +1,11 @@
 #!/bin/busybox sh
-# The first program of the guest: modules, then the host's own file system (read-only, changes in memory), then the run.
+# The first program of the guest: modules, then the host's own file system (read-only, changes in memory), then the
+# program that does what the host asks.
 /bin/busybox mkdir -p /proc /sys /dev /host /over /new
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc && mount -t sysfs sysfs /sys && mount -t devtmpfs dev /dev
-for module in virtio_pci 9pnet_virtio 9p overlay xhci_pci usbhid hid_generic evdev usbserial ftdi_sio \
+for module in virtio_pci virtio_console 9pnet_virtio 9p overlay xhci_pci usbhid hid_generic evdev usbserial ftdi_sio \
     configfs libcomposite usb_f_hid; do
     modprobe "$module" || echo "GUEST no module $module"
 done
@@ -19,7 +20,8 @@ ip link set lo up
 args=$(cat /new/proc/cmdline)
 python=${args##*trace.python=}; python=${python%% *}
 program=${args##*trace.program=}; program=${program%% *}
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
+export SYSTEMD_IGNORE_CHROOT=1 # else udevadm does nothing
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 /bin/busybox chroot /new "$python" "$program"
 echo "GUEST ended $?"
 /bin/busybox poweroff -f

@@ -56,6 +56,11 @@ def test_a_label_with_an_amount_only_names_goods_that_are_weighed(stall: Any) ->
     assert stall.do("confirm")[0]["net_mg"] == 1_000_000
 
 
+def test_the_price_is_seen_before_the_weight_is_at_rest(stall: Any) -> None:
+    stall.scan(label("220001201580"))
+    assert (stall.detail["why_not"], stall.detail["price_fen"], stall.detail["price_per"]) == ("no-load", 640, "500g")
+
+
 def test_what_lies_on_the_scale_comes_before_what_a_label_says(stall: Any) -> None:
     stall.load("0.500")
     stall.scan(label("210001201234"))

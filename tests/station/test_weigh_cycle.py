@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +143,19 @@ def test_a_load_that_changes_before_it_is_taken_counts_as_it_is_then() -> None:
     assert bench.cycle.load is None
     bench.feed(600, 600)
     assert bench.cycle.take() == Load(mass_mg=600 * GRAM, base_mg=0)
+
+
+def test_a_load_that_was_taken_is_captured_before_the_next_frame_comes(stall: Any) -> None:
+    """A polled scale may say nothing for seconds: until then no screen may offer to sell the load once more."""
+    stall.sell(weight="1.500")
+    view = stall.station.view
+    assert (view.state, view.weight) == ("captured", "1.500")
+    stall.do("goods", code="veg", price_fen=500)
+    assert (stall.detail["can_confirm"], stall.detail["why_not"]) == (False, "already-sold")
+    assert stall.station.view.state == "captured"
+    assert stall.tell("confirm") == "already-sold"
+    stall.show("1.500")
+    assert stall.station.view.state == "captured"
 
 
 def test_after_an_interruption_the_captured_load_is_the_same_load() -> None:

@@ -76,7 +76,7 @@ def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[NewPa
                 errors.append(text)
 
         page.on("pageerror", lambda error: complain(str(error)))
-        page.on("console", lambda message: complain(message.text) if message.type == "error" else None)
+        page.on("console", lambda said: complain(said.text) if said.type in ("error", "warning") else None)
         page.goto(url, wait_until="commit")
         return page
 

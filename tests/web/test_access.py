@@ -187,3 +187,14 @@ def test_a_person_who_is_removed_is_out_at_once(tmp_path: Path, free_port: Calla
         assert boss.post("/api/people/01/remove") == (200, {"ok": True})
         assert worker.get("/api/state")[0] == 401
         assert worker.post("/api/sign-in", {"person": "01", "pin": PINS["operator"]})[0] == 401
+
+
+def test_the_opener_policy_is_sent_where_browsers_take_it(market: WebStall) -> None:
+    """Over plain HTTP on the network it counts for nothing, and a browser complains of it in its console."""
+    for lan, sent in ((False, "same-origin"), (True, None)):
+        connection = market.client(lan=lan).connection()
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("cross-origin-opener-policy")) == (200, sent)
+        assert answer.getheader("cross-origin-resource-policy") == "same-origin"
+        connection.close()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from stall import Stall
+from stall_web import PINS, with_people
 
 import edge_agent.web
 import edge_agent.web.app
@@ -87,7 +88,18 @@ def test_to_sell_in_one_language_a_phone_loads_less_than_100_kb_unpacked(
         if name != "index.html":  # which is served with the version of the files in it
             assert loads.plain[name] == (STATIC / name).stat().st_size, name
     # Neither the other language, nor screens that nobody opened.
-    seldom = {"work.js", "status.js", "trace.js", "board.js", "maintain.js", "record.js", "customer.js", "more.css"}
+    seldom = {
+        "work.js",
+        "arrange.js",
+        "person.js",
+        "status.js",
+        "trace.js",
+        "board.js",
+        "maintain.js",
+        "record.js",
+        "customer.js",
+        "more.css",
+    }
     assert not set(loads.plain) & (seldom | {f"{other}.js", f"{mine}-more.js"})
     total = sum(loads.plain.values())
     print({"locale": locale, "files": len(loads.plain), "plain": total, "wire": sum(loads.wire.values())})
@@ -111,6 +123,12 @@ def test_all_screens_in_both_languages_are_less_than_100_kb_on_the_wire(
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.locator(".record").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Void")
+    page.keyboard.press("Escape")
+    page.locator("#settings").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Text size")
+    page.evaluate(
+        "(name) => import(name)", page.evaluate("document.querySelector('script').src").replace("app.", "arrange.")
+    )
     every = {file.name for file in STATIC.iterdir()}
     assert set(loads.wire) == every, every ^ set(loads.wire)
     total = sum(loads.wire.values())
@@ -206,6 +224,31 @@ def test_after_an_upgrade_no_module_of_one_edition_meets_one_of_another(
         assert typing.evaluate(f"fetch('/static/{old}/trace.js').then((answer) => answer.status)") == 404
         typing.get_by_role("dialog").get_by_role("button", name="关闭").click()
         expect(typing).to_have_url(f"{stall.url}/?{new}")
+    finally:
+        stall.close()
+
+
+def test_a_page_that_nobody_touches_asks_for_a_pin_again_after_an_upgrade(
+    tmp_path: Path, new_page: NewPage, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent that begins anew knows no session any more: the page finds out by itself, and is the new edition."""
+    newer = tmp_path / "static"
+    shutil.copytree(STATIC, newer)
+    (newer / "app.js").write_bytes((newer / "app.js").read_bytes() + b"\n")
+    (tmp_path / "stall").mkdir()
+    stall = Stall(tmp_path / "stall", free_port(), web=with_people(tmp_path))
+    try:
+        page = new_page(stall.url, expected=(*LOST, "401", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE"))
+        page.locator(".sign .reasons button").first.click()
+        page.locator("#pin").fill(PINS["operator"])
+        page.locator(".sign .confirm").click()
+        expect(page.locator(".tile")).to_have_count(7)
+        stall.agent.stop()
+        monkeypatch.setattr(edge_agent.web.app, "PageFiles", partial(PageFiles, newer))
+        stall.agent = Agent(*prepare(stall.file))
+        stall.agent.start()
+        expect(page.locator("main.gate #pin")).to_be_visible()
+        expect(page).to_have_url(f"{stall.url}/?{PageFiles(newer).version}")
     finally:
         stall.close()
 

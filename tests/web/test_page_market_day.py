@@ -89,7 +89,7 @@ def mark(page: Page, weight: str) -> object:
 
 def test_a_day(market: Market, new_page: NewPage) -> None:
     stall = market.stall
-    refused = ("401", "429", "409", "403", "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED", "Cross-Origin-Opener")
+    refused = ("401", "429", "409", "403", "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED")
     page = new_page(market.url, size=(412, 839), phone=True, expected=refused)
 
     # Nobody works without a PIN; it travels in clear here, and the page says so.

@@ -133,6 +133,7 @@ def test_a_maintainer_watches_restarts_and_reads_log_and_configuration(shop: Sho
     sign_in(page, "09")
     part(page, "设备")
     scale = page.locator(".tall li", has_text="scale-1")
+    expect(scale).to_contain_text("读数")  # how much it has said
     shop.stall.weigh("1.234")
     scale.get_by_role("button", name="监视").click()
     expect(page.locator("pre.out")).to_contain_text("1.234 kg")

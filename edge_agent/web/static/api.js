@@ -4,10 +4,11 @@ import * as sound from "./sound.js";
 
 export async function ask(path, body, again) {
   const headers = {};
-  if (body !== undefined) headers["content-type"] = "application/json";
+  const file = body instanceof Blob;
+  if (body !== undefined) headers["content-type"] = file ? body.type : "application/json";
   if (s.session.csrf) headers["x-csrf-token"] = s.session.csrf;
   const request = { method: body === undefined ? "GET" : "POST", headers, credentials: "same-origin" };
-  if (body !== undefined) request.body = JSON.stringify(body);
+  if (body !== undefined) request.body = file ? body : JSON.stringify(body);
   try {
     const response = await fetch(path, request);
     const answer = await response.json();

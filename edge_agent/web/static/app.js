@@ -1,14 +1,13 @@
 // The page itself: what is around the screens, which screen is shown, keys, and what scanners type.
 import { h, render } from "./dom.js";
-import { choice } from "./forms.js";
-import { s, change, keep, onChange, say, store, toast, view } from "./state.js";
+import { s, change, keep, onChange, say, turn, view } from "./state.js";
 import { ask, order, tell, to } from "./api.js";
 import { edition, speak } from "./load.js";
 import { absent, again, part } from "./lazy.js";
 import { start, restart, on } from "./stream.js";
 import { listen, isField } from "./wedge.js";
 import { icon } from "./icons.js";
-import { open, addSheet, sheet } from "./sheets.js";
+import { open, sheet } from "./sheets.js";
 import * as sound from "./sound.js";
 import { gate } from "./sign.js";
 import { blocked } from "./blocked.js";
@@ -32,7 +31,7 @@ const wait = () => (view() ? absent(nameOfScreen()) : h("p.wait", say("waiting")
 // After an upgrade of the gateway this page is an old one. It begins anew once nothing is being typed; the address says
 // that it did, so that a cache in between that keeps the old page cannot make it do so for ever.
 function renew() {
-  const now = s.about && s.about.page;
+  const now = s.session.page;
   if (now && now !== edition && location.search !== `?${now}` && !s.sheet && !isField(document.activeElement)) {
     location.replace(`/?${now}${location.hash}`);
   }
@@ -71,20 +70,6 @@ function header() {
     h("button.tool", { id: "settings", "aria-label": say("settings"), onclick: () => open("settings") }, "Aa"));
 }
 
-const SETTINGS = [["size", "text-size", "sizes", ["m", "l", "xl"]], ["language", "language", "languages", ["zh", "en"]],
-  ["sound", "sound", "onoff", ["on", "off"]], ["hand", "hand", "hands", ["right", "left"]]];
-
-addSheet("settings", () => [say("settings"), SETTINGS.map(([name, title, table, values]) => [h("h3", say(title)),
-  choice(say(title), values, s[name], (value) => say(`${table}.${value}`), (value) => (name === "language" ? turn(value) : keep(name, value)))])]);
-
-function turn(language) {
-  store("language", language);
-  speak(language).then(() => change({ language }), () => {
-    store("language", s.language);
-    toast("bad", say("not-loaded"));
-  });
-}
-
 const TABS = ["work", "status", "trace", "board", "maintain"];
 
 function tabs() {
@@ -98,6 +83,7 @@ function tabs() {
 function go(name, station) {
   if (station && station !== s.station) {
     keep("station", station);
+    change({ arranging: false });
     loadCatalogue();
   }
   if (name !== s.screen) location.hash = name;
@@ -106,7 +92,7 @@ function go(name, station) {
 function fromHash() {
   const name = location.hash.slice(1);
   const known = TABS.includes(name) || /^(customer|stocktake)$/.test(name);
-  change({ screen: known ? name : "work", sheet: null, toast: null });
+  change({ screen: known ? name : "work", sheet: null, toast: null, arranging: false });
   const shown = screen();
   if (shown && shown.enter) shown.enter();
 }
@@ -226,6 +212,7 @@ on("figures", (figures) => change({ figures }));
 on("catalogue", () => loadCatalogue());
 on("session", takeSession);
 on("ping", () => {});
+on("lost", whoAmI);
 on("live", again); // what could not be fetched without the gateway
 
 function takeSession(session) {
@@ -243,12 +230,17 @@ async function loadCatalogue(pause) {
   }, pause || 0);
 }
 
+// Where the line cannot be had, it may be that the gateway began anew and knows nobody any more.
+async function whoAmI() {
+  const session = await ask("/api/session");
+  if (session.ok) change({ session });
+}
+
 async function begin() {
   while (!await speak(s.language).then(() => true, () => false)) await new Promise((go) => setTimeout(go, AGAIN));
   onChange(draw);
   fromHash();
-  const session = await ask("/api/session");
-  if (session.ok) change({ session });
+  await whoAmI();
   s.restart = () => {
     restart();
     loadCatalogue();

@@ -84,11 +84,14 @@ function watch(id) {
   change({});
 }
 
+// What a device has said since the agent started.
+const counted = (counters) => Object.keys(say("counted")).filter((name) => counters[name]).map((name) => `${say(`counted.${name}`)} ${counters[name]}`);
+
 function devices(all) {
   const ids = Object.keys(all).filter((id) => all[id] && all[id].state).sort();
   return [h("ul.lines.card.tall", ids.map((id) => {
     const device = all[id];
-    return h("li", { key: id, "data-state": device.state }, h("b", id), h("span", `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", [device.state !== "connected" && device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`].filter(Boolean).join(" · ")),
+    return h("li", { key: id, "data-state": device.state }, h("b", id), h("span", `${device.driver || ""} · ${say(`device.${device.state}`)}`), h("span", [device.state !== "connected" && device.reason, `${say("state-of.last")} ${ago(device.last_age_s)}`, ...counted(device.counters || {})].filter(Boolean).join(" · ")),
       may("maintain") ? h("div.row.end", key(say(watching && watching.id === id ? "unwatch" : "watch"), () => (watching && watching.id === id ? unwatch() || change({}) : watch(id)), "button.small"),
         key(say("restart"), () => then(ask(to`/api/devices/${id}/restart`, {}), say("restart")), "button.small"),
         device.kind === "scale" ? key(say("commission"), () => open("commission", { device: id, mass: "1 kg", steps: [], due: "empty", left: () => ask(to`/api/devices/${id}/commission`, { step: "stop" }) }), "button.small") : null) : null);

@@ -1,10 +1,11 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
 import { h, key } from "./dom.js";
-import { s, change, say, yuan, price, when, view, until, toast } from "./state.js";
+import { s, change, may, say, yuan, price, when, view, until, toast } from "./state.js";
 import { ask, order, act, tell, to, why } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
 import { input, pad } from "./forms.js";
+import { absent, part } from "./lazy.js";
 import { open, amountOf, nameOf, typeName, leftOf, MARKS } from "./sheets.js";
 import * as sound from "./sound.js";
 
@@ -133,7 +134,7 @@ function keysOfScale(d) {
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
     takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
-  h("a.button", { href: "#stocktake", title: say("mode.stocktake"), "aria-label": say("mode.stocktake") }, icon("list")),
+  h("a.button", { href: "#stocktake", "aria-label": say("mode.stocktake") }, icon("list")),
   h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
 }
 
@@ -229,15 +230,20 @@ function payments() {
   });
 }
 
-function tile(goods, d) {
+// What is on a tile, and how it looks.
+function face(goods) {
   const batch = batchOf(goods);
-  const stopped = goods.stopped;
-  const hue = String(goods.colour || "");
-  return key([goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy" }) : null,
+  return [goods.picture ? h("img", { src: `/api/attachments/${goods.picture}`, alt: "", loading: "lazy", onerror: (e) => { e.target.hidden = true; } }) : null,
     h("span.tile-name", goods.name), h("span.tile-price", price(goods.price_fen, goods.price_per)),
-    h("span.tile-batch", { "data-none": batch ? null : "yes" }, stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))],
-  () => choose(goods), { kind: `button.tile.hue${hueOf(goods)}`, key: goods.code, "aria-pressed": String(d.goods_code === goods.code), "data-stopped": stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } });
+    h("span.tile-batch", { "data-none": batch ? null : "yes" }, goods.stopped ? say("stopped") : batch ? short(batch) : say("no-batch"))];
 }
+
+function kind(goods) {
+  const hue = String(goods.colour || "");
+  return { kind: `button.tile.hue${hueOf(goods)}`, "data-stopped": goods.stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } };
+}
+
+const tile = (goods, d) => key(face(goods), () => choose(goods), { ...kind(goods), key: goods.code, "aria-pressed": String(d.goods_code === goods.code) });
 
 const batchOf = (goods) => (goods.batches && goods.batches.length ? goods.batches[0].batch : "");
 
@@ -259,12 +265,17 @@ function letterKeys() {
 }
 
 function catalogue(d) {
+  if (s.arranging) {
+    const arranger = part("arrange");
+    return h("section.goods", { key: "goods", "aria-label": say("goods") }, arranger ? arranger.draw(face, kind) : absent("arrange"));
+  }
   const shown = found();
   return h("section.goods", { key: "goods", "aria-label": say("goods") },
     h("div.find",
       h("label.search", icon("search"),
         input(query, (text) => { query = text.trim(); }, { id: "search", type: "search", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-label": say("search"), placeholder: say("search") })),
-      key("A–Z", () => { letters = !letters; query = ""; change({}); }, { kind: "button.letters", "aria-pressed": String(letters) })),
+      key("A–Z", () => { letters = !letters; query = ""; change({}); }, { kind: "button.letters", "aria-pressed": String(letters) }),
+      s.session.rights && may("arrange") && s.goods.length ? key("⇄", () => change({ arranging: true }), { kind: "button.letters", "aria-label": say("arrange"), title: say("arrange") }) : null),
     letters ? letterKeys() : null,
     categories().length > 2 && !query ? h("div.categories", { role: "group", "aria-label": say("goods") }, categories().map((name, at) =>
       key(name || say("all"), () => { category = name; change({}); }, { key: name, title: `F${at + 1}`, "aria-pressed": String(category === name) }))) : null,
@@ -316,6 +327,10 @@ export function onFieldKey(event) {
 
 export function onKey(event) {
   if (s.sheet) return;
+  if (s.arranging && part("arrange")) {
+    part("arrange").onKey(event);
+    return;
+  }
   const name = event.key.toLowerCase();
   const d = detail();
   const takes = d.scale_commands || [];

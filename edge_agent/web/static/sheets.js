@@ -76,7 +76,7 @@ const SHEETS = {
 };
 
 // Those that come with a module of their own when they are first opened.
-const FROM = { record: "record", slip: "record", correct: "record" };
+const FROM = { record: "record", slip: "record", correct: "record", who: "person", settings: "person" };
 
 export function addSheet(kind, make) {
   SHEETS[kind] = make;

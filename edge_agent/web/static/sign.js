@@ -1,10 +1,10 @@
-// Who is at the counter: signing in by PIN or card, pairing a phone, handing over, locking.
-import { h, key, facts } from "./dom.js";
-import { s, change, say, toast, view } from "./state.js";
+// Who is at the counter: signing in by PIN or card, pairing a phone, locking.
+import { h, key } from "./dom.js";
+import { s, change, say, toast } from "./state.js";
 import { ask, tell } from "./api.js";
 import { icon } from "./icons.js";
 import { entry, pad } from "./forms.js";
-import { addSheet, close } from "./sheets.js";
+import { close } from "./sheets.js";
 
 let person = "";
 let name = "";
@@ -12,7 +12,7 @@ let pin = "";
 let asking = false;
 let pairing = null;
 
-async function take(answering, done) {
+export async function take(answering, done) {
   pin = "";
   const answer = await answering;
   if (answer.ok) {
@@ -55,7 +55,7 @@ async function card() {
   }
 }
 
-function panel(over) {
+export function panel(over) {
   const people = s.session.people || [];
   const first = code() || s.session.first;
   return h("form.sign", { onsubmit: (e) => { e.preventDefault(); enter(over); } },
@@ -82,17 +82,3 @@ export function gate() {
     shown && pairing.url ? h("section.card", h("h2", say("pair-first")), h("img.qr", { src: "/api/pairing.svg", alt: say("pair-first") }), h("p.code", pairing.code), h("p.note", pairing.url))
       : h("section.card", h("h2", session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
 }
-
-addSheet("who", () => {
-  const at = s.session.person || {};
-  const shift = (view() || {}).operator;
-  const turn = (action) => ask("/api/shift", { station: s.station, action }).then((answer) => {
-    tell(answer, say(action === "begin" ? "shift-begun" : "shift-ended"));
-  });
-  return [say("hand-over"), [
-    facts([[say("person"), at.name || at.id], [say("role"), s.session.role ? say(`roles.${s.session.role}`) : ""],
-      [say("on-duty"), shift ? `${shift.name || shift.person} · ${String(shift.since).slice(11, 16)}` : say("none")]]),
-    h("div.row", shift ? key(say("shift-end"), () => turn("end")) : null, key(say("shift-begin"), () => turn("begin")),
-      s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), "button.danger") : null),
-    s.session.pins ? [h("h3", say("take-over")), panel(true)] : null]];
-});

@@ -1,5 +1,5 @@
 // What the page knows, and what of it a person set on this device.
-import { words } from "./load.js";
+import { speak, words } from "./load.js";
 
 const kept = (name, other) => {
   try {
@@ -24,7 +24,7 @@ export const s = {
   goods: [],
   traces: {}, // weights of the last minute, by station
   toast: null,
-  sheet: null, // what lies over the screen: {kind, …}
+  sheet: null, // what lies over the screen: {kind, left: what is done when it goes, …}
 };
 
 let draw = () => {};
@@ -37,7 +37,7 @@ export function onChange(render) {
 
 // Note what is new; the screen is drawn once, with the next frame.
 export function change(news) {
-  const left = news.sheet === null && s.sheet && s.sheet.left; // what is to be done when it is closed
+  const left = news.sheet === null && s.sheet && s.sheet.left;
   Object.assign(s, news);
   if (left) left();
   awaited = awaited.filter((met) => !met());
@@ -91,6 +91,15 @@ export function toast(kind, text, more) {
 
 // Whether whoever is signed in has a right; before that is known, nothing is hidden.
 export const may = (right) => !s.session.rights || s.session.rights.includes(right);
+
+// To another language, once its words are there.
+export function turn(language) {
+  store("language", language);
+  speak(language).then(() => change({ language }), () => {
+    store("language", s.language);
+    toast("bad", say("not-loaded"));
+  });
+}
 
 export const view = () => s.stations[s.station] || null;
 

@@ -5,6 +5,7 @@ import { act, order, tell } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
 import { numeric, choice, entry, field, input, select } from "./forms.js";
+import { photoKey } from "./photo.js";
 import { addSheet, goodsList, open, put, close } from "./sheets.js";
 import { row } from "./sell.js";
 
@@ -68,19 +69,6 @@ function quantity(command, label, args, ready) {
 
 // ---- intake
 
-async function photo(event, note) {
-  const file = event.target.files[0];
-  if (!file) return;
-  try {
-    const response = await fetch("/api/attachments", { method: "POST", credentials: "same-origin", body: file, headers: { "content-type": file.type, "x-csrf-token": s.session.csrf || "" } });
-    const answer = await response.json();
-    if (response.ok) note(answer.sha256);
-    else tell({ ok: false, refused: answer.error, ...answer, ok: false });
-  } catch (lost) {
-    tell({ ok: false, refused: "lost-page" });
-  }
-}
-
 const VOUCHERS = ["commitment", "1", "2", "3", "4", "5", "6", "import", "other"];
 
 function vouchers(d) {
@@ -99,7 +87,7 @@ function vouchers(d) {
       field(say("field.type"), select(type, VOUCHERS.map((each) => [each, say(`voucher.${each}`)]), (text) => set("type", text))),
       entry(say("field.no"), voucher.no, (text) => set("no", text), { maxlength: 60 })),
     h("div.row",
-      h("label.button.camera", icon("camera"), ` ${voucher.attachment ? `✓ ${say("photo")}` : say("photo")}`, h("input", { type: "file", accept: "image/jpeg,image/png", capture: "environment", onchange: (e) => photo(e, (sha) => set("attachment", sha)) })),
+      photoKey(voucher.attachment ? `✓ ${say("photo")}` : say("photo"), (sha) => set("attachment", sha)),
       key(`${say("add")} ${say(`voucher.${type}`)}`, add, { disabled: !voucher.no && !voucher.attachment }))];
 }
 
