@@ -87,7 +87,12 @@ def _plain(weight: str) -> str:
 def compare(
     step: Step, reading: Reading | None, shown: Shown, *, unit: str | None, known_mg: int | None = None
 ) -> CommissioningStep:
-    """One step's comparison. `unit` is the one configured for the device, `known_mg` the mass that was put on."""
+    """One step's comparison. `unit` is the one configured for the device, `known_mg` the mass that was put on.
+
+    Raises ValueError for an overload that the display does not show: it would prove nothing.
+    """
+    if step == "overload" and shown.weight is not None:
+        raise ValueError(f"{shown.text!r} is a weight, and no overload yet: press harder, or skip this step")
     read_unit = None if reading is None else reading.unit or unit
     findings = _findings(step, reading, shown, read_unit, known_mg)
     return CommissioningStep(

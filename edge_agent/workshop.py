@@ -285,7 +285,10 @@ class _Course:
             raise NotProved("bad-shown", str(problem)) from None
         if not display.text:
             raise NotProved("bad-shown", "what the display shows is missing, such as '1.236 kg' or 'OL'")
-        self.steps.append(compare(due, self._read(display), display, unit=self._unit, known_mg=known))
+        try:
+            self.steps.append(compare(due, self._read(display), display, unit=self._unit, known_mg=known))
+        except ValueError as problem:
+            raise NotProved("bad-shown", str(problem)) from None
         return self.steps[-1]
 
     def _read(self, display: Shown) -> Reading | None:

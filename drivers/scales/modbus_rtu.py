@@ -220,6 +220,7 @@ class ModbusCodec:
         ]
         sizes = frozenset(request.reply_size for request in self._requests)
         self._alike = len(sizes) < len(self._requests)
+        self._asks = False
         self._frames = FrameBuffer(Replies(address, table.function, sizes, tuple(known)))
         self._held: list[bytes] = []
         self._asked: int | None = None
@@ -265,6 +266,7 @@ class ModbusCodec:
             if self._alike:
                 self._due = now + 2 * self._reply_within
                 return outputs
+        self._asks = True
         self._asked = len(self._held)
         self._due = now + self._reply_within
         return [*outputs, Send(data=self._requests[self._asked].frame)]
@@ -318,7 +320,7 @@ class ModbusCodec:
             kind = "busy" if frame[2] in (5, 6) else "error"
             detail = REFUSALS.get(frame[2], f"refusal {frame[2]}")
             return [*self._dropped(), Status(status="busy" if kind == "busy" else "error", detail=detail, raw=frame)]
-        late = self._alike and self._every is not None and self._asked is None
+        late = self._alike and self._asks and self._asked is None
         if late or frame[2] != self._requests[len(self._held)].reply_size:
             return [*self._dropped(), Rejected(reason="unasked", raw=frame)]
         self._held.append(frame)

@@ -8,7 +8,8 @@ manual p. 25. 9600 7E1, some 8N1.
             ␊ S1 S2 [S3 S4] ␍ ETX                        status only: moving, or out of range on many models
             ␊ ? ␍ ETX                                    command not known
 
-    weight  seven characters and the unit, or six, a blank and the unit; `^` all over when over capacity, `_` under,
+    weight  seven characters and the unit, or six, a blank and the unit; grams in five characters, `g` and a blank
+            (Salter Brecknell 3700LP manual p. 11); `^` all over when over capacity, `_` under,
             `-` where zero cannot be found
     S1      bit 0 motion, 1 at zero, 2 and 3 memory errors            S2   bit 0 under, 1 over capacity, 2 and 3 errors
     S3      bit 2 net, 3 initial zero error; bits 4, 5 are 1 in all of them, bit 6 may be 0 or 1
@@ -42,6 +43,15 @@ _UNDER = _any(lambda code: code & 0x0F == 1)
 _WITHIN = _any(lambda code: not code & 0x0F)
 _MOVING = _any(lambda code: code & 0x0D == 1)
 _NO_ZERO = _any(lambda code: bool(code & 0x08))
+_WEIGHT = (
+    rb" *(?P<sign>-?) *(?P<weight>[0-9]+(?:\.[0-9]+)?)%%b\r\n(?P<stability>%b)(?P<condition>%b)(?:(?P<basis>%b)%b)?"
+    % (
+        _SOUND,
+        _SOUND,
+        _STATUS,
+        _STATUS,
+    )
+)
 _WEIGHED = rb"(?:\n[^\r\n]{6,12}\r)?"
 _MORE = rb"(?:%b%b)?" % (_STATUS, _STATUS)
 
@@ -49,13 +59,10 @@ DIALECT = Dialect(
     framing=Lines(end=b"\r\x03", limit=40, start=re.compile(rb"\n(?=[^\r\n]{6,12}\r\n)")),
     forms=(
         Form(
-            pattern=re.compile(
-                rb"\n(?=(?:.{7}|.{6} )[A-Za-z]{2}\r)"
-                rb" *(?P<sign>-?) *(?P<weight>[0-9]+(?:\.[0-9]+)?) ?(?P<unit>[A-Za-z]{2})\r"
-                rb"\n(?P<stability>%b)(?P<condition>%b)(?:(?P<basis>%b)%b)?" % (_SOUND, _SOUND, _STATUS, _STATUS)
-            ),
+            pattern=re.compile(rb"\n(?=(?:.{7}|.{6} )[A-Za-z]{2}\r)" + _WEIGHT % rb" ?(?P<unit>[A-Za-z]{2})"),
             whole=True,
         ),
+        Form(pattern=re.compile(rb"\n(?=[ -].{4}[Gg] \r)" + _WEIGHT % rb"(?P<unit>[Gg]) "), whole=True),
     ),
     states=(
         State(

@@ -95,13 +95,16 @@ def _take(step: Step, ear: Ear, unit: str | None, known: int) -> CommissioningSt
         except ValueError as problem:
             click.echo(str(problem), err=True)
             continue
-        if text:
-            break
-    now = clock.monotonic()
-    # A scale that tells changes only said the weight while the person looked; one that is overloaded may fall silent,
-    # and then what it said on the way there is old.
-    reading = ear.steady(since=now, within=STEADY_WITHIN, oldest=now if shown.weight is None else began)
-    return compare(step, reading, shown, unit=unit, known_mg=known if step == "mass" else None)
+        if not text:
+            continue
+        now = clock.monotonic()
+        # A scale that tells changes only said the weight while the person looked; one that is overloaded may fall
+        # silent, and then what it said on the way there is old.
+        reading = ear.steady(since=now, within=STEADY_WITHIN, oldest=now if shown.weight is None else began)
+        try:
+            return compare(step, reading, shown, unit=unit, known_mg=known if step == "mass" else None)
+        except ValueError as problem:
+            click.echo(str(problem), err=True)
 
 
 def _ask(question: str) -> str:

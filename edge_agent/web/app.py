@@ -76,13 +76,9 @@ def make_web(agent: Facade, settings: WebSettings, stopping: Callable[[], bool])
     )
     door = Door(sessions, people, secure=settings.secure, public_board=settings.public_board)
     cards = None if people is None else Cards(people, agent.settings()["stations"])
-    signing = Signing(agent, door, url=lambda: settings.url, secure=settings.secure, cards=cards)
     files = PageFiles()
-    live = Live(
-        agent,
-        lambda person: _name_of(people, person),
-        lambda: {"payments": payments.shown(), "page": files.version},
-    )
+    signing = Signing(agent, door, url=lambda: settings.url, secure=settings.secure, cards=cards, page=files.version)
+    live = Live(agent, lambda person: _name_of(people, person), lambda: {"payments": payments.shown()})
     payments = Payments(agent, settings.pay_key, lambda shown: live.tell_part("payments", shown))
     live.on_sale = payments.sold
     streams = Streams()

@@ -99,12 +99,16 @@ class Cards:
 class Signing:
     """The routes of signing in."""
 
-    def __init__(self, agent: Facade, door: Door, *, url: Callable[[], str], secure: bool, cards: Cards | None) -> None:
+    def __init__(
+        self, agent: Facade, door: Door, *, url: Callable[[], str], secure: bool, cards: Cards | None, page: str
+    ) -> None:
+        """`page` is the version of the page's files, which an open page compares with its own."""
         self._agent = agent
         self._door = door
         self._url = url
         self._secure = secure
         self._cards = cards
+        self._page = page
         self._throttle = Throttle()
         self._pairing = Pairing()
         self._checks = asyncio.Semaphore(_CHECKS)
@@ -123,6 +127,7 @@ class Signing:
             session,
             sorted(self._agent.settings()["stations"]),
             secure=self._secure,
+            page=self._page,
             first=people is not None and not everybody,
             pairing=people is not None and not everybody,
             warning="pin-in-clear" if exposed else None,

@@ -72,6 +72,11 @@ def test_states_are_no_weights() -> None:
     assert finding("mass", None, "1.236 kg") == "no-reading"
 
 
+def test_a_weight_on_the_display_proves_no_overload() -> None:
+    with pytest.raises(ValueError, match="no overload yet"):
+        finding("overload", reading("15.000", "kg"), "15.000 kg")
+
+
 def test_net_on_the_display_and_gross_on_the_line_is_caught() -> None:
     assert finding("tare", reading("0.000", "kg", basis="gross"), "0.000 kg NET") == "basis"
     assert finding("tare", reading("0.000", "kg", basis="net"), "0.000 kg NET") is None
@@ -105,7 +110,13 @@ def test_mistakes_of_real_set_ups_are_caught() -> None:
 
 
 def test_a_scale_passes_when_no_step_is_missing_or_bad() -> None:
-    good = [compare(step, reading("0.000", "kg"), Shown.parse("0.000 kg"), unit=None) for step in STEPS]
+    weighed = Shown.parse("0.000 kg")
+    good = [
+        compare("overload", None, Shown.parse("OL"), unit=None)
+        if step == "overload"
+        else compare(step, reading("0.000", "kg"), weighed, unit=None)
+        for step in STEPS
+    ]
     assert passed(good)
     assert passed([*good[:2], skipped("tare"), skipped("overload"), good[4]])
     assert not passed(good[:4])

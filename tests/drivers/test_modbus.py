@@ -285,6 +285,13 @@ def test_a_late_reply_never_passes_for_that_of_other_registers() -> None:
     assert "1.235 - stable -" in told
 
 
+def test_replies_that_somebody_else_asked_for_are_read_in_turn() -> None:
+    """As `decode` and a recording give them: nothing was asked here, so that nothing can be late."""
+    codec = SPEC.make({"register": 0, "type": "int16", "decimals": 3, "stable": "100:0"})
+    told = codec.feed(closed(b"\x01\x03\x02\x04\xd3") + closed(b"\x01\x03\x02\x00\x01"), 0.0)
+    assert [describe(event) for event in told if not isinstance(event, Send)] == ["1.235 - stable -"]
+
+
 def test_a_refusal_in_the_middle_leaves_no_half_reading() -> None:
     codec = SPEC.make({"register": 0, "decimals": 2, "stable": "100:0", "poll": True})
     codec.tick(1.0)

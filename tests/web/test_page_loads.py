@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 from stall import Stall
+from stall_web import PINS, with_people
 
 import edge_agent.web
 import edge_agent.web.app
@@ -223,6 +224,31 @@ def test_after_an_upgrade_no_module_of_one_edition_meets_one_of_another(
         assert typing.evaluate(f"fetch('/static/{old}/trace.js').then((answer) => answer.status)") == 404
         typing.get_by_role("dialog").get_by_role("button", name="关闭").click()
         expect(typing).to_have_url(f"{stall.url}/?{new}")
+    finally:
+        stall.close()
+
+
+def test_a_page_that_nobody_touches_asks_for_a_pin_again_after_an_upgrade(
+    tmp_path: Path, new_page: NewPage, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent that begins anew knows no session any more: the page finds out by itself, and is the new edition."""
+    newer = tmp_path / "static"
+    shutil.copytree(STATIC, newer)
+    (newer / "app.js").write_bytes((newer / "app.js").read_bytes() + b"\n")
+    (tmp_path / "stall").mkdir()
+    stall = Stall(tmp_path / "stall", free_port(), web=with_people(tmp_path))
+    try:
+        page = new_page(stall.url, expected=(*LOST, "401", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE"))
+        page.locator(".sign .reasons button").first.click()
+        page.locator("#pin").fill(PINS["operator"])
+        page.locator(".sign .confirm").click()
+        expect(page.locator(".tile")).to_have_count(7)
+        stall.agent.stop()
+        monkeypatch.setattr(edge_agent.web.app, "PageFiles", partial(PageFiles, newer))
+        stall.agent = Agent(*prepare(stall.file))
+        stall.agent.start()
+        expect(page.locator("main.gate #pin")).to_be_visible()
+        expect(page).to_have_url(f"{stall.url}/?{PageFiles(newer).version}")
     finally:
         stall.close()
 

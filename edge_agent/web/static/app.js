@@ -31,7 +31,7 @@ const wait = () => (view() ? absent(nameOfScreen()) : h("p.wait", say("waiting")
 // After an upgrade of the gateway this page is an old one. It begins anew once nothing is being typed; the address says
 // that it did, so that a cache in between that keeps the old page cannot make it do so for ever.
 function renew() {
-  const now = s.about && s.about.page;
+  const now = s.session.page;
   if (now && now !== edition && location.search !== `?${now}` && !s.sheet && !isField(document.activeElement)) {
     location.replace(`/?${now}${location.hash}`);
   }
@@ -212,6 +212,7 @@ on("figures", (figures) => change({ figures }));
 on("catalogue", () => loadCatalogue());
 on("session", takeSession);
 on("ping", () => {});
+on("lost", whoAmI);
 on("live", again); // what could not be fetched without the gateway
 
 function takeSession(session) {
@@ -229,12 +230,17 @@ async function loadCatalogue(pause) {
   }, pause || 0);
 }
 
+// Where the line cannot be had, it may be that the gateway began anew and knows nobody any more.
+async function whoAmI() {
+  const session = await ask("/api/session");
+  if (session.ok) change({ session });
+}
+
 async function begin() {
   while (!await speak(s.language).then(() => true, () => false)) await new Promise((go) => setTimeout(go, AGAIN));
   onChange(draw);
   fromHash();
-  const session = await ask("/api/session");
-  if (session.ok) change({ session });
+  await whoAmI();
   s.restart = () => {
     restart();
     loadCatalogue();

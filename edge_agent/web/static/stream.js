@@ -57,6 +57,7 @@ function again() {
   if (source) source.close();
   source = null;
   if (s.live) change({ live: false });
+  if (tries) takers.lost();
   clearTimeout(timer);
   timer = setTimeout(connect, AGAIN[Math.min(tries, AGAIN.length - 1)]);
   tries += 1;
