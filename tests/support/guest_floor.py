@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -263,13 +264,16 @@ class Floor:
         for pause in KEY_PAUSES:
             refused = self.refusals(scanner)
             typed = self.call("scan", scanner, text, settings or None, pause)
-            self.wait(
-                f"a record of {scanner}, or a refusal",
-                lambda refused=refused: self.records(scanner, after) or self.refusals(scanner) > refused,  # type: ignore[misc]
-            )
-            if self.records(scanner, after):
-                return {**self.records(scanner, after)[0], "typed": typed}
+            what = f"a record of {scanner}, or a refusal"
+            answer = self.wait(what, partial(self._answer, scanner, after, refused))
+            if isinstance(answer, dict):
+                return {**answer, "typed": typed}
         raise GuestFailed(f"{text} was refused {len(KEY_PAUSES)} times: {self.reasons(scanner)}")
+
+    def _answer(self, scanner: str, after: int, refused: int) -> dict[str, Any] | bool:
+        """What came of a scan: the record, or that it was refused."""
+        kept = self.records(scanner, after)
+        return kept[0] if kept else self.refusals(scanner) > refused
 
     def reasons(self, device: str) -> dict[str, int]:
         """How often what a device said was refused, by reason."""
