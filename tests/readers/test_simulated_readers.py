@@ -163,7 +163,7 @@ def test_a_network_reader_is_set_up_and_read(reader: LlrpReader) -> None:
 def test_only_the_antennas_that_were_asked_for(reader: LlrpReader) -> None:
     reading = llrp(reader, antennas=2)
     reading.open()
-    events = read_until(reading, lambda events: len(numbers(events)) == 15)
+    events = read_until(reading, lambda events: len(numbers(events)) == 16)
     reading.close()
     assert {event.antenna for event in events if isinstance(event, TagRead)} == {1, 2}
 
