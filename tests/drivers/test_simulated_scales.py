@@ -43,6 +43,7 @@ class Counter:
         self.codec: Codec = spec.make(OPTIONS.get(spec.id, {}))
         self.now = 100.0
         self.events: list[DeviceEvent] = []
+        self.written: set[bytes] = set()
         self._take(self.scale.power_on(self.now))
 
     def _take(self, chunks: object) -> None:
@@ -52,6 +53,7 @@ class Counter:
 
     def _carry_out(self, output: object) -> None:
         if isinstance(output, Send):
+            self.written.add(output.data)
             self._take(self.scale.receive(output.data, self.now))
         elif isinstance(output, DeviceEvent):
             self.events.append(output)
@@ -124,3 +126,23 @@ def test_out_of_range_is_never_a_weight(scale: DriverSpec) -> None:
     assert all(reading.weight is None and reading.condition == "overload" for reading in told)
     if "overload" in scale.tells and scale.id not in ("tscale-nhb", "tscale-qhw"):
         assert told
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.id)
+def test_neither_zero_nor_tare_is_ever_written_unasked(scale: DriverSpec) -> None:
+    """Loaded, moving, overloaded and silent: what goes to the instrument is its question and nothing else."""
+    counter = Counter(scale)
+    for load in (0, counter.settings.capacity_mg // 2, 2 * counter.settings.capacity_mg, 0):
+        counter.platter.set_load(load, counter.now)
+        counter.run(4.0)
+    counter._take([b"\xff\x00noise\r\n"])
+    counter.scale = Scale(DIALECTS["st-gs"], Platter(counter.settings))  # another instrument at the same cable
+    counter.run(10.0)
+    commands = {
+        output.data
+        for name in scale.dialogue.commands
+        for output in scale.make(OPTIONS.get(scale.id, {})).command(name, 0.0)
+        if isinstance(output, Send)
+    }
+    assert not counter.written & commands
+    assert bool(counter.written) == scale.dialogue.polls

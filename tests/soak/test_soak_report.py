@@ -96,3 +96,30 @@ def test_a_session_writes_its_outcomes(tmp_path: Path) -> None:
         ["`test_it.py::test_good`", "one fault", "12 times", "0 s", "passed"],
         ["`test_it.py::test_never_begun`", "a third", "", "0 s", "**failed**"],
     ]
+
+
+CUT = """
+import os
+import pytest
+
+@pytest.mark.soak("one fault")
+def test_good():
+    pass
+
+@pytest.mark.soak("the machine is switched off")
+def test_never_ended():
+    os._exit(1)
+"""
+
+
+def test_a_run_that_is_cut_off_keeps_what_it_had(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(CUT)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = soak\n")
+    (tmp_path / "page.md").write_text(PAGE)
+    environment = {**os.environ, "PYTHONPATH": str(Path(soak_report.__file__).parent)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-m", "soak"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (line,) = lines((tmp_path / "page.md").read_text())
+    assert line.startswith("| `test_it.py::test_good` | one fault |")

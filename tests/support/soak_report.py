@@ -65,7 +65,7 @@ def merged(page: str, results: Iterable[Result], existing: Collection[str] | Non
 
 
 class SoakReport:
-    """Collects the outcomes of one session and writes them at its end."""
+    """Collects the outcomes of one session. Each is written at once: a run of hours may be cut off."""
 
     def __init__(self, page: Path, root: Path) -> None:
         self._page = page
@@ -93,13 +93,16 @@ class SoakReport:
             date=time.strftime("%Y-%m-%d"),
             at=self._at,
         )
+        self._write(None)
 
     def pytest_sessionfinish(self) -> None:
-        """Write the page."""
-        existing = {_short(nodeid) for nodeid in self._tried} if self._everything else None
-        if self._results:
-            text = merged(self._page.read_text(encoding="utf-8"), self._results.values(), existing)
-            self._page.write_text(text, encoding="utf-8")
+        """A run of all drops the lines of tests that are no more."""
+        if self._results and self._everything:
+            self._write({_short(nodeid) for nodeid in self._tried})
+
+    def _write(self, existing: Collection[str] | None) -> None:
+        text = merged(self._page.read_text(encoding="utf-8"), self._results.values(), existing)
+        self._page.write_text(text, encoding="utf-8")
 
 
 def _commit(root: Path) -> str:

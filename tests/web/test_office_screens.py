@@ -112,6 +112,11 @@ def commission(page: Page) -> None:
     page.locator(".sheet form .strong").click()
 
 
+def arrange(page: Page) -> None:
+    page.locator(".find .letters[title]").click()
+    page.locator(".tile").nth(1).click()
+
+
 def invite(page: Page) -> None:
     page.locator(".maintain .categories button").last.click()
     page.locator("form.card input").first.fill("07")
@@ -128,6 +133,7 @@ SCREENS = {
         Screen("office-status", hash="status"),
     ),
     "05": (
+        Screen("office-arrange", page=arrange, shown=".arrange-keys button"),
         Screen("office-quarantine", hash="maintain", page=part(1), shown=".lines.tall li"),
         Screen("office-mend", hash="maintain", page=part(1, ".lines.tall .row button:last-child"), shown=".sheet"),
         Screen(
