@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import termios
 import time
 import tty
 from collections.abc import Callable
@@ -248,15 +250,25 @@ def test_bytes_that_wait_for_a_held_up_agent_have_not_vanished(
     port = transport(f"serial:{far.path}")
     received = [100]
     monkeypatch.setattr(sharing, "_received", lambda fd: received[0])
+    look = os.open(far.path, os.O_RDWR | os.O_NOCTTY)
     port.open()
     assert isinstance(port, Watchful)
-    for waits, beyond in ((1_000, 0), (1_000, 0), (500, 1_000)):  # at last more than the terminal tells of
-        far.write(b"x" * waits)
-        received[0] += waits + beyond
+    until = time.monotonic() + 20
+    for waits, beyond in ((1_000, 0), (2_000, 0), (2_500, 1_000)):  # at last more than the terminal tells of
+        far.write(b"x" * (waits - _waiting(look)))
+        while _waiting(look) < waits:  # the kernel takes its time with them
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        received[0] = 100 + waits + beyond
         assert port.trouble() is None
     said(port, 2_500)
     assert "1000 bytes were received and read by another program" in (port.trouble() or "")
     port.close()
+    os.close(look)
+
+
+def _waiting(fd: int) -> int:
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_line_without_a_count_says_nothing(terminal: Callable[[], Any]) -> None:
