@@ -61,6 +61,7 @@ def test_tiles_are_moved_by_touch_and_keyboard_and_stay_so_on_every_screen(stall
     first = names(other)
     page = signed_in(new_page, stall, "05", phone=True)
     page.get_by_role("button", name="排列商品").tap()
+    expect(page.get_by_role("button", name="完成")).to_be_visible()  # before that a tap sells
     page.locator(".tile", has_text="苹果").tap()
     page.get_by_role("button", name="移到最前").tap()
     page.get_by_role("button", name="后移").tap()
@@ -75,6 +76,7 @@ def test_tiles_are_moved_by_touch_and_keyboard_and_stay_so_on_every_screen(stall
 
     desk = signed_in(new_page, stall, "05")
     desk.get_by_role("button", name="排列商品").press("Enter")
+    expect(desk.get_by_role("button", name="完成")).to_be_visible()
     last = desk.locator(".tile").last
     last.press("Enter")
     moved = wanted[-1]

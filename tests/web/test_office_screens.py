@@ -114,6 +114,7 @@ def commission(page: Page) -> None:
 
 def arrange(page: Page) -> None:
     page.locator(".find .letters[title]").click()
+    expect(page.locator(".arrange-keys")).to_be_visible()
     page.locator(".tile").nth(1).click()
 
 
