@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import APIResponse, FilePayload, Page, Route, expect
 from real_broker import Mosquitto
 from stall import Scale, Stall, frame
 from stall_web import new_token
@@ -92,6 +93,33 @@ def sign_in(page: Page, person: str) -> None:
     page.locator("#pin").fill(PINS[person])
     page.locator(".sign button[type=submit]").click()
     expect(page.locator(".who")).to_contain_text(NAMES[person])
+
+
+def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page: NewPage) -> None:
+    """What the page had asked when nobody was signed in is answered only after somebody is."""
+    page = new_page(shop.stall.url, expected=REFUSED)
+    expect(page.locator(".sign")).to_be_visible()
+    late: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append((route, route.fetch()))
+
+    page.route("**/api/session", hold)
+    deadline = time.monotonic() + 20
+    while not late:
+        assert time.monotonic() < deadline, "it never asked"
+        page.wait_for_timeout(50)
+    sign_in(page, "09")
+    ((route, response),) = late
+    assert response.json()["signed_in"] is False
+    with page.expect_response("**/api/session"):
+        route.fulfill(response=response)
+    page.wait_for_timeout(300)
+    expect(page.locator(".who")).to_contain_text(NAMES["09"])
+    expect(page.locator(".gate")).to_have_count(0)
 
 
 def sell(page: Page, shop: Shop, weight: str) -> None:

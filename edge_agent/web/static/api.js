@@ -3,6 +3,7 @@ import { s, say, has, change, toast } from "./state.js";
 import * as sound from "./sound.js";
 
 export async function ask(path, body, again) {
+  const { signs } = s;
   const headers = {};
   const file = body instanceof Blob;
   if (body !== undefined) headers["content-type"] = file ? body.type : "application/json";
@@ -16,7 +17,7 @@ export async function ask(path, body, again) {
       answer.ok = false;
       answer.refused = answer.refused || answer.error;
     } else if (answer.ok === undefined) answer.ok = true;
-    if (response.status === 401 && (answer.error === "sign-in" || answer.error === "locked")) {
+    if (response.status === 401 && signs === s.signs && (answer.error === "sign-in" || answer.error === "locked")) {
       change({ session: { ...s.session, ...(answer.error === "locked" ? { locked: true } : { signed_in: false }) } });
     }
     // The token is another one since somebody signed in on another page of this browser.

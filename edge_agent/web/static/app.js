@@ -232,8 +232,9 @@ async function loadCatalogue(pause) {
 
 // Where the line cannot be had, it may be that the gateway began anew and knows nobody any more.
 async function whoAmI() {
+  const { signs } = s;
   const session = await ask("/api/session");
-  if (session.ok) change({ session });
+  if (session.ok && signs === s.signs) change({ session });
 }
 
 async function begin() {

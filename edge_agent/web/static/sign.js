@@ -16,7 +16,7 @@ export async function take(answering, done) {
   pin = "";
   const answer = await answering;
   if (answer.ok) {
-    change({ session: answer.csrf ? answer : { ...s.session, ...answer } });
+    change({ session: answer.csrf ? answer : { ...s.session, ...answer }, signs: s.signs + 1 });
     location.hash = location.hash.replace(/pair=.*/, "");
     if (s.sheet) close();
     if (done) toast("good", done);

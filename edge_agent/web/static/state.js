@@ -18,6 +18,7 @@ export const s = {
   screen: "work",
   live: false, // whether what is shown is what is true now
   session: {},
+  signs: 0, // how often somebody signed in or out: what was asked before tells nothing of who it is now
   stations: {},
   status: null,
   records: [],
