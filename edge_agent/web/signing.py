@@ -137,14 +137,20 @@ class Signing:
 
     def answer(self, session: Session) -> Response:
         """The session object, with its cookie."""
-        return self._door.cookie(reply({**self.facts(session), "csrf": session.csrf}), session)
+        return self._door.cookie(reply(self._told(session)), session)
+
+    def _told(self, session: Session) -> dict[str, Any]:
+        return {**self.facts(session), "csrf": session.csrf}
 
     async def session(self, request: Request, who: Who) -> Response:
         """The session of this browser, a new one where it has none."""
         sessions = self._door.sessions
         now = clock.monotonic()
         session = sessions.find(who.session.token, now)
-        return self.answer(session or sessions.make(who.address, loopback=who.loopback, now=now))
+        if session is None:
+            return self.answer(sessions.make(who.address, loopback=who.loopback, now=now))
+        # No cookie: an answer that is late would put it over the one of whoever has signed in meanwhile.
+        return reply(self._told(session))
 
     async def touch(self, _request: Request, who: Who) -> Response:
         """The person is still there."""

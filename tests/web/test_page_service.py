@@ -115,11 +115,33 @@ def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page
     sign_in(page, "09")
     ((route, response),) = late
     assert response.json()["signed_in"] is False
+    assert "set-cookie" not in response.headers, "it would put its cookie over that of whoever signed in"
     with page.expect_response("**/api/session"):
         route.fulfill(response=response)
     page.wait_for_timeout(300)
     expect(page.locator(".who")).to_contain_text(NAMES["09"])
     expect(page.locator(".gate")).to_have_count(0)
+
+
+def test_nobody_signs_in_beside_a_question_that_may_bring_another_cookie(shop: Shop, new_page: NewPage) -> None:
+    page = new_page(shop.stall.url, expected=REFUSED)
+    expect(page.locator(".sign")).to_be_visible()
+    sent: list[str] = []
+    held: list[Route] = []
+    page.on("request", lambda request: sent.append(request.url.partition("/api/")[2]))
+    page.route("**/api/session", lambda route: held.append(route) if not held else route.continue_())
+    deadline = time.monotonic() + 20
+    while not held:
+        assert time.monotonic() < deadline, "it never asked"
+        page.wait_for_timeout(50)
+    page.locator(".sign .reasons button", has_text=NAMES["09"]).click()
+    page.locator("#pin").fill(PINS["09"])
+    page.locator(".sign button[type=submit]").click()
+    page.wait_for_timeout(300)
+    assert "sign-in" not in sent
+    held[0].continue_()
+    expect(page.locator(".who")).to_contain_text(NAMES["09"])
+    assert sent.index("session") < sent.index("sign-in")
 
 
 def sell(page: Page, shop: Shop, weight: str) -> None:

@@ -231,17 +231,21 @@ async function loadCatalogue(pause) {
 }
 
 // Where the line cannot be had, it may be that the gateway began anew and knows nobody any more.
-async function whoAmI() {
+// Not while somebody signs in: the answer may bring a cookie, and would put it over the one of the person.
+function whoAmI() {
+  if (s.signing) return;
   const { signs } = s;
-  const session = await ask("/api/session");
-  if (session.ok && signs === s.signs) change({ session });
+  s.asked = ask("/api/session").then((session) => {
+    if (session.ok && signs === s.signs) change({ session });
+  });
 }
 
 async function begin() {
   while (!await speak(s.language).then(() => true, () => false)) await new Promise((go) => setTimeout(go, AGAIN));
   onChange(draw);
   fromHash();
-  await whoAmI();
+  whoAmI();
+  await s.asked;
   s.restart = () => {
     restart();
     loadCatalogue();

@@ -12,6 +12,17 @@ let pin = "";
 let asking = false;
 let pairing = null;
 
+const PATIENT = 3000; // ms
+
+// A request that changes the cookie: none is under way beside it that could bring another.
+export async function sign(path, body) {
+  s.signing += 1;
+  await Promise.race([s.asked, new Promise((go) => setTimeout(go, PATIENT))]);
+  const answer = await ask(path, body);
+  s.signing -= 1;
+  return answer;
+}
+
 export async function take(answering, done) {
   pin = "";
   const answer = await answering;
@@ -33,7 +44,7 @@ const code = () => (/pair=([^&]+)/.exec(location.hash) || [])[1];
 function enter(over) {
   const body = { person, pin };
   if (over && s.station) body.station = s.station;
-  return take(code() ? ask("/api/pair", { code: code(), person, name, pin }) : ask("/api/sign-in", body), say("signed"));
+  return take(code() ? sign("/api/pair", { code: code(), person, name, pin }) : sign("/api/sign-in", body), say("signed"));
 }
 
 // The station at whose reader a card is held.
@@ -44,7 +55,7 @@ async function card() {
   asking = true;
   change({});
   while (asking) {
-    const answer = await ask("/api/sign-in/card", { station: counter() });
+    const answer = await sign("/api/sign-in/card", { station: counter() });
     if (answer.ok) {
       asking = false;
       take(Promise.resolve(answer), say("signed"));
