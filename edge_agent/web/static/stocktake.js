@@ -51,7 +51,7 @@ function choose(row) {
   change({});
 }
 
-const due = (done) => rows(done).find((each) => !done[keyOf(each)]);
+const due = (all, done) => all.find((each) => !done[keyOf(each)]);
 
 export async function enter() {
   const answer = await ask(to`/api/records?type=trace.stocktake.v1&limit=200&station=${s.station}`);
@@ -85,10 +85,10 @@ async function send(row, command, more) {
   if (!answer.ok) return;
   reason = "";
   const done = { ...counts(), [keyOf(row)]: true };
-  choose(command === "stocktake" ? due(done) : row);
+  choose(command === "stocktake" ? due(rows(done), done) : row);
 }
 
-const current = (all, done) => all.find((each) => keyOf(each) === chosen) || (missed ? null : due(done));
+const current = (all, done) => all.find((each) => keyOf(each) === chosen) || (missed ? null : due(all, done));
 
 const steady = (row) => !row.pieces && s.live && view().state === "stable";
 const ready = (row) => (typed ? Number(typed) >= 0 : steady(row));
@@ -134,7 +134,8 @@ export const onScan = find;
 
 export function onKey(event) {
   if (event.key !== "Enter" || s.sheet) return;
-  const row = current(rows(counts()), counts());
+  const done = counts();
+  const row = current(rows(done), done);
   event.preventDefault();
   if (row && ready(row)) send(row, "stocktake");
 }
