@@ -93,6 +93,14 @@ def test_a_scan_finds_the_batch_and_a_strange_one_says_so(
     assert stall.agent.views()["A12"].detail.get("goods_code") is None  # no sale was begun by counting
 
 
+def test_what_another_station_counted_is_no_batch_of_this_stall(stall: Stall, new_page: NewPage) -> None:
+    stall.do("B1", "stocktake", goods_code="01210102", batch="OF-ANOTHER-1", net_mg=4_000_000)
+    stall.do("A12", "stocktake", goods_code="01210102", batch="OF-THIS-1", net_mg=0)
+    page = new_page(f"{stall.url}/#stocktake")
+    expect(batch_row(page, "OF-THIS-1")).to_be_visible()
+    expect(batch_row(page, "OF-ANOTHER-1")).to_have_count(0)
+
+
 def test_what_cannot_be_sold_any_more_is_a_loss_with_its_reason(stall: Stall, new_page: NewPage) -> None:
     stall.take_in("01220101", "20261126-41", 30_000_000)
     page = new_page(f"{stall.url}/#stocktake", locale="en-GB")

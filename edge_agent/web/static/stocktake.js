@@ -16,11 +16,11 @@ let search = "";
 
 const keyOf = (each) => `${each.goods_code} ${each.batch}`;
 
-// The open batches, and those that were counted down to nothing today.
+// The open batches, and those that were counted down to nothing here today.
 function rows(done) {
   const about = (goods, batch) => ({ goods_code: goods.code, name: goods.name, pieces: goods.price_per === "each", gtins: goods.gtins || [], plu: goods.plu, left_mg: 0, left_qty: 0, ...batch });
   const open = [].concat(...s.goods.map((goods) => (goods.batches || []).map((batch) => about(goods, batch))));
-  const gone = Object.keys(done).map((name) => done[name]).filter((each) => each.batch && !open.some((row) => keyOf(row) === keyOf(each)));
+  const gone = Object.keys(done).map((name) => done[name]).filter((each) => each.batch && each.station === s.station && !open.some((row) => keyOf(row) === keyOf(each)));
   return open.concat(gone.map((each) => about(s.goods.find((goods) => goods.code === each.goods_code) || { code: each.goods_code, name: each.goods_name || each.goods_code }, { batch: each.batch })));
 }
 
