@@ -1,8 +1,7 @@
-"""Lines that turn over one bit in a hundred, or lose bytes: how many wrong weights get past the checksum, and past the
-station.
+"""Lines that turn over one bit in a hundred, or lose bytes: how many wrong weights get past the driver and the station.
 
 Of a dialect with a checksum no more may get past the driver than past the bare checksum, which is computed here on its
-own: the frame's grammar can only help. A station takes a weight that two of the last three readings showed, so the share
+own: the frame's grammar can only help. A station takes a weight that two of the last three readings showed: the share
 of wrong captures is printed too, and how many loads were taken twice because a damaged frame said that the platter was
 empty. Of dialects without a checksum the same is printed, because that rule is all they have.
 """
