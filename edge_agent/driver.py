@@ -182,6 +182,20 @@ class AddressingCodec(MemoryCodec, Protocol):
         """
 
 
+@runtime_checkable
+class TellingCodec(MemoryCodec, Protocol):
+    """The codec of a reader that says other things in between, or says why it did not do what it was asked.
+
+    While it is asked, what `feed` wants sent is sent at once: a question may take several messages.
+    """
+
+    def answer_in(self, raw: bytes) -> str | None:
+        """What an event's bytes answer to the last question of `choose`, `read_memory` or `write_memory`.
+
+        "" where that was done; why it was not, in words; None where they are no answer to it.
+        """
+
+
 class Transport(Protocol):
     """Where bytes come from. Knows no codec and interprets nothing."""
 
