@@ -7,6 +7,7 @@ Data is JSON lines on stdout, messages go to stderr. Exit codes: 0 ok (SIGTERM t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -225,12 +226,23 @@ def scanner(kind: str, link: Path | None, codes: tuple[str, ...], evemu: Path | 
 @click.option("--stay", type=float, help="Seconds that a tag is there; always by default.")
 @click.option("--away", default=5.0, show_default=True, help="Seconds until it comes again.")
 @click.option("--spread", default=0.0, show_default=True, help="Seconds within which the tags come at first.")
+@click.option("--password", default="00000000", show_default=True, help="The tags' access password, hexadecimal.")
+@click.option(
+    "--locked",
+    "locked",
+    multiple=True,
+    type=click.Choice(("epc", "user")),
+    help="A bank that is locked; again for more.",
+)
+@click.option("--leaves-after", type=int, help="A tag is taken away after so many accesses to its memory.")
+@click.option("--power-for", type=int, help="A tag writes so many words at once, then its power fails.")
 @click.option("--silent-after", type=float, help="llrp: hang after so many seconds, the connection open.")
 @click.option("--taken", is_flag=True, help="llrp: refuse every client, as if an older one were still there.")
 def rfid(family: str, link: Path | None, **given: Any) -> None:
     """A reader of FAMILY with tags before it."""
     from hwsim.rfid import ID_BYTES, READERS, TITLES
     from hwsim.rfid.field import Field, Tag, make_tags
+    from hwsim.rfid.memory import BANKS, PASSWORD_BYTES
 
     if family == "pcsc":
         raise click.UsageError("the reader is that of a real pcscd; put a card on it with `hwsim card`")
@@ -238,6 +250,9 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
         raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
     with _usage():
         stay, away, seed = given["stay"], given["away"], given["seed"]
+        password = bytes.fromhex(given["password"])
+        if len(password) != PASSWORD_BYTES:
+            raise ValueError("--password: four bytes")
         tags = [Tag(number=bytes.fromhex(number), stay=stay, away=away) for number in given["numbers"]] or make_tags(
             given["count"],
             size=ID_BYTES.get(family, 12),
@@ -247,8 +262,14 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
             spread=given["spread"],
             seed=seed,
         )
+        memory = {
+            "password": password,
+            "locked": frozenset(BANKS[name] for name in given["locked"]),
+            "accesses": given["leaves_after"],
+            "words": given["power_for"],
+        }
         field = Field(
-            tags,
+            [dataclasses.replace(tag, **memory) for tag in tags],
             missed=given["missed"],
             noise_db=given["noise_db"],
             spoiled=given["bad_check"],

@@ -303,6 +303,6 @@ SPEC = DriverSpec(
             help="read the first so many antennas; 0: all",
         ),
     ),
-    tells=("antenna", "rssi"),
+    tells=("antenna", "rssi", "memory"),
     dialogue=Dialogue(polls=True),
 )

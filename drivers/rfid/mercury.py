@@ -269,7 +269,7 @@ SPEC = DriverSpec(
             help="the radio region to set before reading starts; a module that forgets it needs one",
         ),
     ),
-    tells=("antenna", "rssi", "checksum"),
+    tells=("antenna", "rssi", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=10.0,
     status_is_life=True,

@@ -160,7 +160,7 @@ SPEC = DriverSpec(
             help="what its questions begin with: BB for M100, AA for R200; both are read",
         ),
     ),
-    tells=("rssi", "checksum"),
+    tells=("rssi", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=10.0,
     status_is_life=True,

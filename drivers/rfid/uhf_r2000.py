@@ -170,7 +170,7 @@ SPEC = DriverSpec(
             help="read so many antennas in turn; 0: the one that is selected in the reader",
         ),
     ),
-    tells=("antenna", "rssi", "checksum"),
+    tells=("antenna", "rssi", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=10.0,
     status_is_life=True,

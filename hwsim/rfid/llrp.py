@@ -75,6 +75,8 @@ class LlrpReader:
         self.messages: dict[int, int] = {}
         """Messages of clients, by type."""
         self.reports = 0
+        self.accessed = 0
+        """Accesses to the memory of tags."""
         self.keepalives = 0
         self.acknowledged = 0
         self.wrong: list[str] = []
@@ -350,6 +352,7 @@ class LlrpReader:
             refusal = self._memory.write(heard.number, access.bank, access.word, access.data, access.password)
             result = bytes([_WRITE_RESULTS[refusal] if refusal else 0])
             result += access.operation_number.to_bytes(2, "big") + self._memory.written.to_bytes(2, "big")
+        self.accessed += 1
         del self._accesses[access.number]
         told_of = _tag(heard, spec, now, _parameter(access.operation + 8, result))
         self._send(client, _message(61, self._next_number(), told_of))

@@ -12,6 +12,9 @@ from hwsim.rfid.checks import crc_gen2, pc
 from hwsim.rfid.field import Field
 
 EPC, TID, USER = 1, 2, 3
+BANKS: Final = {"epc": EPC, "user": USER}
+"""Banks that can be locked here, by name."""
+PASSWORD_BYTES: Final = 4
 _FRESH: Final = bytes.fromhex("e2801160") + bytes(28)
 """What TID and user memory of a tag begin with that nobody wrote to."""
 

@@ -330,6 +330,7 @@ def played(family: str, *numbers: bytes) -> Played:
     return Played(family, *(Tag(number=number) for number in numbers))
 
 
+@pytest.mark.usefixtures("listen_briefly")
 @pytest.mark.parametrize("family", MEMORY)
 def test_a_tag_is_read_and_written(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "uhf.toml").write_text(UHF.replace("uhf-m100", family) + RENUMBER)
