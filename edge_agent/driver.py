@@ -259,14 +259,15 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 class DriverSpec:
     """One driver: its id, what it is for, how to make its codec, and how far it can be trusted.
 
-    `make` takes the checked options and returns a fresh codec. `line` holds the maker's default line
-    settings as query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its
-    frames carry (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …; `memory`: that of tags is read and
-    written); `needs_unit` is set where the frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
-    a good frame after which the device counts as silent; None for devices that speak only when used. With
-    `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
-    number of bits, right-aligned in its bytes. `check` is called with checked options when a configuration is read, and
-    raises ValueError, with what would be right, where they do not make a device together.
+    `make` takes the checked options and returns a fresh codec. `line` holds the maker's default line settings as
+    query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its frames carry
+    (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …; `memory`: that of tags is read and written);
+    `needs_unit` is set where the frames carry no unit and the configuration has to name one. `stale_after` is the
+    time in seconds without a good frame after which the device counts as silent; None for devices that speak only
+    when used. With `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set
+    where a frame is a number of bits, right-aligned in its bytes. `check` is called with checked options when a
+    configuration is read, and raises ValueError, with what would be right, where they do not make a device
+    together.
     """
 
     id: str
