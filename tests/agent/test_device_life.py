@@ -198,7 +198,7 @@ def test_garbage_on_one_port_takes_nothing_from_the_others(room: Room) -> None:
 
 
 def test_a_second_program_on_the_port_is_told_on_the_board(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.supervisor._TROUBLE_EVERY", 0.1)
+    monkeypatch.setattr("edge_agent.supervisor.device._TROUBLE_EVERY", 0.1)
     monkeypatch.setattr("drivers.transports.sharing.FRESH", 0.0)
     _, _, line = room.device("st-gs")
     code = f"import os, sys; f = os.open({line.path!r}, os.O_RDWR | os.O_NOCTTY); sys.stdin.read()"
