@@ -118,7 +118,7 @@ class StoreSection(_Section):
     attachments_max_bytes: int = Field(
         500_000_000,
         ge=1_000_000,
-        description="room for pictures and certificates; bytes",
+        description="room for pictures and certificates, half of it at most for what tiles show; bytes",
     )
     attachment_max_bytes: int = Field(
         10_485_760, ge=10_000, le=67_108_864, description="largest picture or certificate; bytes"
