@@ -1,7 +1,7 @@
 """The width of a scale's frames, learned from the line: a frame that lost a byte on the way is shorter than the others.
 
 Where frames have no checksum and their columns may vary, `12.340` that lost a digit is `1.340`, and nothing in the
-frame tells. But most instruments pad their weight with blanks or zeros, so that their frames are as long whatever lies
+frame tells; `1.770 kg` that lost its k is a thousandth. But most instruments pad their weight with blanks or zeros, so that their frames are as long whatever lies
 on them. A line that has shown that is held to it. Sans-I/O; for drivers that say `unguarded`.
 """
 
@@ -38,7 +38,7 @@ class Widths:
     """Learns the width of one line's frames, and says which are not of it."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str, str | None, str | None, bool], _Kind] = {}
+        self._kinds: dict[tuple[str, str | None, bool], _Kind] = {}
 
     def fits(self, reading: Reading) -> bool:
         """Whether this frame is as wide as frames of its kind are here; True where that is not known.
@@ -49,7 +49,7 @@ class Widths:
         text = reading.weight
         if text is None:
             return True
-        key = (reading.stability, reading.basis, reading.unit, text.startswith("-"))
+        key = (reading.stability, reading.basis, text.startswith("-"))  # not the unit: `kg` that lost its k is `g`
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= _MOST_KINDS:

@@ -72,19 +72,26 @@ def test_damaged_frames_between_whole_ones_never_become_the_width(learned: Width
 
 
 def test_frames_of_another_kind_have_a_width_of_their_own(learned: Widths) -> None:
-    """`S` and `SD`, with and without a minus before the digits, kg and g."""
+    """`S` and `SD`, with and without a minus before the digits."""
     moving = reading("12.340", b"SD" + padded("12.340"), stability="moving")
     assert all(learned.fits(moving) for _ in range(50))
     assert learned.fits(reading("-1.000", b"-" + padded("1.000")))
-    assert learned.fits(Reading(weight="12340", raw=padded("12340")[:-1], unit="g", stability="stable"))
     assert learned.fits(Reading(weight=None, condition="overload", raw=b"OL\r\n"))
+
+
+def test_kilograms_that_lost_their_k_are_no_grams(learned: Widths) -> None:
+    raw = padded("1.770")
+    grams = Reading(weight="1.770", raw=raw.replace(b"kg", b"g"), unit="g", stability="stable")
+    assert not learned.fits(grams)
+    assert learned.fits(Reading(weight="1770", raw=raw.replace(b"1.770kg", b"  1770g"), unit="g", stability="stable"))
+    assert [learned.fits(grams) for _ in range(8)] == [False] * 7 + [True]  # somebody has switched the unit
 
 
 def test_what_it_keeps_is_bounded() -> None:
     widths = Widths()
     for number in range(5_000):
         text = "1" * (1 + number % 40) + "." + "5" * (number % 37)
-        widths.fits(Reading(weight=text, raw=bytes(number), unit=f"u{number % 90}", stability="stable"))  # type: ignore[arg-type]
+        widths.fits(Reading(weight=text, raw=bytes(number), basis=f"u{number % 90}", stability="stable"))  # type: ignore[arg-type]
     assert len(widths._kinds) <= 16
     assert all(
         len(kind.shown) <= 8 and all(len(w) <= 8 for w in kind.shown.values()) for kind in widths._kinds.values()

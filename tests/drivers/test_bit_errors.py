@@ -42,7 +42,7 @@ FRAMES_A_SECOND = 10
 
 
 def xor(data: bytes) -> bytes:
-    return bytes([functools.reduce(operator.xor, data)])
+    return bytes([functools.reduce(operator.xor, data, 0)])
 
 
 def xor_hex(data: bytes) -> bytes:
