@@ -1,8 +1,9 @@
 """The width of a scale's frames, learned from the line: a frame that lost a byte on the way is shorter than the others.
 
 Where frames have no checksum and their columns may vary, `12.340` that lost a digit is `1.340`, and nothing in the
-frame tells; `1.770 kg` that lost its k is a thousandth. But most instruments pad their weight with blanks or zeros, so that their frames are as long whatever lies
-on them. A line that has shown that is held to it. Sans-I/O; for drivers that say `unguarded`.
+frame tells; `1.770 kg` that lost its k is a thousandth. But most instruments pad their weight with blanks or zeros, so
+that their frames are as long whatever lies on them. A line that has shown that is held to it. Sans-I/O; for drivers
+that say `unguarded`.
 """
 
 from __future__ import annotations
