@@ -32,7 +32,7 @@ export const words = {
   device: { connected: "connected", lost: "disconnected", stale: "no data", "bad-data": "unusable data", trouble: "printer trouble" },
   "of-printer": { pause: "paused", cutter: "cutter stuck" },
   move: { first: "To the front", earlier: "Earlier", later: "Later", last: "To the end" },
-  counted: { readings: "readings", scans: "scans", tags: "tags", sales: "sales pushed", rejected: "unreadable" },
+  counted: { readings: "readings", scans: "scans", tags: "tags", sales: "sales pushed", rejected: "unreadable", late: "fetched too late" },
   part: { quarantine: "Refused", devices: "Devices", log: "Log", config: "Settings", people: "People" },
   column: { driver: "Driver", settings: "Settings", frames: "Frames", share: "Understood", against: "Doubts", said: "Said" },
   commissioning: {

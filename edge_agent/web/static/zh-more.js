@@ -36,7 +36,7 @@ export const words = {
     error: "故障",
   },
   move: { first: "移到最前", earlier: "前移", later: "后移", last: "移到最后" },
-  counted: { readings: "读数", scans: "扫码", tags: "标签", sales: "秤推送销售", rejected: "不可读" },
+  counted: { readings: "读数", scans: "扫码", tags: "标签", sales: "秤推送销售", rejected: "不可读", late: "过时读数" },
   part: { quarantine: "被退回", devices: "设备", log: "日志", config: "配置", people: "人员" },
   column: { driver: "驱动", settings: "设置", frames: "帧", share: "读懂", against: "疑点", said: "读到" },
   commissioning: { empty: "清空秤盘", mass: "放上砝码，等待稳定", tare: "放上容器并去皮", overload: "压到超载", removal: "再次清空，取消去皮" },
