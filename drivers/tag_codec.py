@@ -6,8 +6,9 @@ them in their order, so that every byte is in exactly one event.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from drivers.framing import Frame, FrameBuffer, Framing
@@ -165,6 +166,22 @@ def card_number(number: bytes, lengths: Sequence[int]) -> str:
     if len(number) == 4 and number[0] == _CASCADE:
         raise Refused("half-a-number")
     return number.hex().upper()
+
+
+_TAG_ERRORS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0x00: "the tag refused, it does not say why",
+        0x03: "the tag has no such place",
+        0x04: "the tag is locked",
+        0x0B: "the tag has too little power to write",
+        0x0F: "the tag refused, it does not say why",
+    }
+)
+
+
+def tag_error(code: int) -> str:
+    """What a tag answers that did not do what it was asked, in words (ISO 18000-63, annex I)."""
+    return _TAG_ERRORS.get(code, f"the tag answers error {code:02X}")
 
 
 def signed(byte: int) -> int:

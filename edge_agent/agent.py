@@ -99,6 +99,7 @@ class Agent(Window):
         bookkeeper = self._start_bookkeeper(store)
         self._open_catalogue(store, bookkeeper)
         self._attachments = open_attachments(config)
+        self._attachments.shown = self._pictures_shown
         if config.uplink is not None:
             self._start_relay(store)
         self._start_figures(store, bookkeeper)

@@ -182,6 +182,20 @@ class AddressingCodec(MemoryCodec, Protocol):
         """
 
 
+@runtime_checkable
+class TellingCodec(MemoryCodec, Protocol):
+    """The codec of a reader that says other things in between, or says why it did not do what it was asked.
+
+    While it is asked, what `feed` wants sent is sent at once: a question may take several messages.
+    """
+
+    def answer_in(self, raw: bytes) -> str | None:
+        """What an event's bytes answer to the last question of `choose`, `read_memory` or `write_memory`.
+
+        "" where that was done; why it was not, in words; None where they are no answer to it.
+        """
+
+
 class Transport(Protocol):
     """Where bytes come from. Knows no codec and interprets nothing."""
 
@@ -245,14 +259,15 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 class DriverSpec:
     """One driver: its id, what it is for, how to make its codec, and how far it can be trusted.
 
-    `make` takes the checked options and returns a fresh codec. `line` holds the maker's default line
-    settings as query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its
-    frames carry (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …); `needs_unit` is set where the
-    frames carry no unit and the configuration has to name one. `stale_after` is the time in seconds without
-    a good frame after which the device counts as silent; None for devices that speak only when used. With
-    `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set where a frame is a
-    number of bits, right-aligned in its bytes. `check` is called with checked options when a configuration is read, and
-    raises ValueError, with what would be right, where they do not make a device together.
+    `make` takes the checked options and returns a fresh codec. `line` holds the maker's default line settings as
+    query keys of a serial port (`baud`, `bytesize`, `parity`, `stopbits`). `tells` lists what its frames carry
+    (`unit`, `stability`, `basis`, `overload`, `price`, `tare` …; `memory`: that of tags is read and written);
+    `needs_unit` is set where the frames carry no unit and the configuration has to name one. `stale_after` is the
+    time in seconds without a good frame after which the device counts as silent; None for devices that speak only
+    when used. With `status_is_life` a status counts as one too: a tag reader with no tag in view. `bits` is set
+    where a frame is a number of bits, right-aligned in its bytes. `check` is called with checked options when a
+    configuration is read, and raises ValueError, with what would be right, where they do not make a device
+    together.
     """
 
     id: str

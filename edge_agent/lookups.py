@@ -295,7 +295,7 @@ class StoreLookups:
 
 _ON_THE_BOARD: Final = (
     *("goods_code", "goods_name", "batch", "origin_code", "origin_name", "supplier", "supplier_name", "net_mg", "qty"),
-    *("result", "check_no", "inspector", "kind", "party"),
+    *("result", "items", "check_no", "inspector", "kind", "party"),
 )
 
 

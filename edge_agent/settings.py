@@ -58,6 +58,7 @@ def station_settings(section: StationSection, config: Config, registry: Registry
             stable_ms=rules.stable_ms,
             stable_band=rules.stable_band,
             stable_readings=rules.stable_readings,
+            empty_readings=rules.empty_readings,
             additions=rules.additions if rules.additions is not None else section.mode in ADDITIONS_BY_DEFAULT,
         ),
         auto_confirm=rules.auto_confirm,

@@ -16,6 +16,7 @@ file, keys are in a file of the operator's own and stand here only by name, as `
     bank = "user"                                      or words of a UHF tag: reserved, epc, tid, user
     word = 0
     words = 6
+    password = "{key:access}"                          where the tag wants one: four bytes
 
     [[field]]
     name = "party"
@@ -92,6 +93,8 @@ class Step:
     bank: int | None = None
     word: int = 0
     words: int = 0
+    password: str | None = None
+    """The name of the key that is the tag's access password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +177,13 @@ class TagProfile:
     def keys(self) -> frozenset[str]:
         """The names of the keys that it needs."""
         steps = (*self.read, *self.write)
-        return frozenset(found[2] for step in steps for found in _PLACE.finditer(step.command or "") if found[1])
+        named = {found[2] for step in steps for found in _PLACE.finditer(step.command or "") if found[1]}
+        return frozenset(named) | self.passwords
+
+    @property
+    def passwords(self) -> frozenset[str]:
+        """The names of those keys that are passwords of UHF tags."""
+        return frozenset(step.password for step in (*self.read, *self.write) if step.password)
 
     def facts(self, answers: Mapping[str, bytes]) -> dict[str, str | None]:
         """The fields of what was read; None where one does not hold."""
@@ -292,7 +301,7 @@ class _Reader:
         )
 
     def _step(self, step: Mapping[str, Any], where: str) -> Step:
-        self._only(step, where, {"name", "command", "expect", "bank", "word", "words"})
+        self._only(step, where, {"name", "command", "expect", "bank", "word", "words", "password"})
         name = self._text(step, where, "name")
         if name is not None and (_NAME.fullmatch(name) is None or name == NUMBER):
             self._wrong(f"{where}.name", f"{name!r} is no name", f"small letters, digits and _, and not {NUMBER!r}")
@@ -304,6 +313,10 @@ class _Reader:
             self._hex(_PLACE.sub("", command), f"{where}.command", least=0)
         if bank is not None and bank not in BANKS:
             self._wrong(f"{where}.bank", f"{bank!r} is no bank", ", ".join(BANKS))
+        password = self._text(step, where, "password")
+        place = _PLACE.fullmatch(password or "")
+        if password is not None and (bank is None or place is None or not place[1]):
+            self._wrong(f"{where}.password", f"{password!r}", "{key:NAME}, in a step that names a bank")
         return Step(
             name=name,
             command=command,
@@ -311,6 +324,7 @@ class _Reader:
             bank=None if bank is None else BANKS.get(bank, 0),
             word=self._whole(step, where, "word", 0, 0, 1000),
             words=self._whole(step, where, "words", 1, 1, 64),
+            password=place[2] if place is not None else None,
         )
 
     def _field(self, field: Mapping[str, Any], where: str, answers: set[str]) -> Field:

@@ -417,6 +417,11 @@ class Window:
             raise RuntimeError("the agent has not been started")
         return self._attachments
 
+    def _pictures_shown(self) -> set[str]:
+        """The attachments that tiles show, by what was set at the stall or by the catalogue."""
+        goods = () if self._cataloguer is None else self._cataloguer.catalogue.goods.values()
+        return _started(self._tiles).pictures() | {each.picture for each in goods if each.picture is not None}
+
     def attach(self, data: bytes) -> dict[str, Any]:
         """Keep a picture or certificate; returns after it is synchronised to disk. Raises `NotTaken`."""
         return self._files.keep(data)._asdict()

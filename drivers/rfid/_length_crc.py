@@ -19,7 +19,7 @@ from typing import Any, Final
 from drivers.checksum import crc16_reflected
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import Asking, TagCodec, asking_options, status
+from drivers.tag_codec import Asking, TagCodec, asking_options, status, tag_error
 from edge_agent.driver import Option, Send
 from edge_agent.model import DeviceEvent
 
@@ -34,6 +34,7 @@ INVENTORY_STATUS: Final = frozenset((0x00, DONE, TIMED_OUT, MORE, MEMORY_FULL, W
 _COMMANDS: Final = frozenset((*range(0x02, 0x0F), *range(0x10, 0x80), 0x92, 0x93, 0x94))
 _READ, _WRITE = 0x02, 0x03
 _TAG_REFUSED: Final = 0xFC
+_WRONG_PASSWORD: Final = 0x05
 _LONGEST: Final = 0x60
 _LONGEST_CHOICE: Final = 30
 """Bytes of an EPC that a question may hold: fifteen words."""
@@ -127,7 +128,9 @@ def memory_status(raw: bytes) -> list[DeviceEvent]:
     if state == 0:
         return status(raw, "ack")
     if state == _TAG_REFUSED and len(raw) == 7:
-        return status(raw, "error", f"the tag answers error {raw[4]:02X}")
+        return status(raw, "error", tag_error(raw[4]))
+    if state == _WRONG_PASSWORD:
+        return status(raw, "error", "the tag does not take the password")
     if state == NO_TAG:
         return status(raw, "other", "no tag")
     trouble = TROUBLES.get(state)

@@ -12,6 +12,7 @@ from typing import Final
 from drivers.sized_framing import MAYBE, Sized
 
 SET_READER_CONFIG, ADD_ROSPEC, DELETE_ROSPEC, ENABLE_ROSPEC = 3, 20, 21, 24
+ADD_ACCESSSPEC, DELETE_ACCESSSPEC, ENABLE_ACCESSSPEC = 40, 41, 42
 REPORT, KEEPALIVE, EVENT, ENABLE_EVENTS, KEEPALIVE_ACK, ERROR_MESSAGE = 61, 62, 63, 64, 72, 100
 TAG_REPORT: Final = 240
 CONNECTION_ATTEMPT, CLOSED = 256, 257
@@ -40,6 +41,9 @@ _LONGEST: Final = 8192
 _STATUS: Final = 287
 _EVENT_DATA: Final = 246
 _EPC_DATA, _EPC_96, _ANTENNA, _RSSI = 241, 13, 1, 6
+READ_RESULT, WRITE_RESULT = 349, 350
+_EPC_AT: Final = 32
+"""The bit of the EPC bank behind CRC and PC."""
 _TV_SIZES: Final[Mapping[int, int]] = MappingProxyType(
     dict.fromkeys((1, 7, 8, 10, 11, 12, 14, 15, 17, 19, 20), 2)
     | dict.fromkeys((2, 3, 4, 5), 8)
@@ -116,6 +120,24 @@ def tag_in(raw: bytes, start: int, stop: int) -> tuple[bytes, int | None, int | 
     return number, antenna, rssi
 
 
+def results_in(raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    """Number of the tag, kind and contents of each result of an access in a report, or in a part of one (`raw` of one
+    tag); nothing where the bytes hold none or are no report."""
+    whole = len(raw) > _HEADER and raw[0] >> 2 != 0
+    if whole and kind_of(raw) != REPORT:
+        return
+    try:
+        for kind, start, stop in parameters(raw, _HEADER if whole else 0, len(raw)):
+            if kind != TAG_REPORT:
+                continue
+            number, _, _ = tag_in(raw, start, stop)
+            for result, at, end in parameters(raw, start, stop):
+                if result in (READ_RESULT, WRITE_RESULT) and end - at >= 5:
+                    yield number, result, raw[at:end]
+    except Malformed:
+        return
+
+
 def events_in(raw: bytes) -> dict[int, bytes]:
     """The contents of the events of a READER_EVENT_NOTIFICATION, by type; raises `Malformed`."""
     told: dict[int, bytes] = {}
@@ -172,3 +194,27 @@ def ro_spec(number: int, antennas: Sequence[int]) -> bytes:
     inventory = _tlv(183, listed + _tlv(184, bytes(5)) + _tlv(186, b"\x00\x01\x01"))
     report = _tlv(237, b"\x01\x00\x01" + _tlv(238, b"\x14\x80"))
     return _tlv(177, number.to_bytes(4, "big") + b"\x00\x00" + boundary + inventory + report)
+
+
+def access_spec(number: int, tag: bytes, operation: bytes) -> bytes:
+    """An AccessSpec that does one operation, once, with the tag of this EPC, on any antenna.
+
+    The reader forgets it when it has done it; it reports at once.
+    """
+    bits = (8 * len(tag)).to_bytes(2, "big")
+    mask = b"\x60" + _EPC_AT.to_bytes(2, "big") + bits + b"\xff" * len(tag) + bits + tag  # bank 1, shall match
+    command = _tlv(209, _tlv(338, _tlv(339, mask)) + operation)
+    head = number.to_bytes(4, "big") + b"\x00\x00\x01\x00" + bytes(4)  # any antenna, Gen2, disabled, any ROSpec
+    return _tlv(207, head + _tlv(208, b"\x01\x00\x01") + command + _tlv(239, b"\x01"))
+
+
+def read_operation(number: int, bank: int, word: int, words: int, password: bytes) -> bytes:
+    """A C1G2Read."""
+    place = bytes([bank << 6]) + word.to_bytes(2, "big") + words.to_bytes(2, "big")
+    return _tlv(341, number.to_bytes(2, "big") + password + place)
+
+
+def write_operation(number: int, bank: int, word: int, data: bytes, password: bytes) -> bytes:
+    """A C1G2Write."""
+    place = bytes([bank << 6]) + word.to_bytes(2, "big") + (len(data) // 2).to_bytes(2, "big")
+    return _tlv(342, number.to_bytes(2, "big") + password + place + data)

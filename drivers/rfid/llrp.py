@@ -11,10 +11,13 @@ public tests. TCP port 5084.
                                          255 AntennaEvent: 0 disconnected, antenna   252 ReaderExceptionEvent: words
     62 KEEPALIVE, answered by 72
 
-The conversation: the reader greets (63). Then SET_READER_CONFIG asks for keepalives, DELETE_ROSPEC clears what an
-earlier client left, ADD_ROSPEC and ENABLE_ROSPEC start reading on all antennas, each tag a message of its own. When
-nothing comes for two and a half keepalive periods the reader is lost: a reader that hangs keeps its connection open. A
-reader that refuses, because an older connection still lives in it, is left in peace for `refused_wait_s`.
+The conversation: the reader greets (63). Then SET_READER_CONFIG asks for keepalives, DELETE_ROSPEC and
+DELETE_ACCESSSPEC clear what an earlier client left to be read and to be done with tags, ADD_ROSPEC and ENABLE_ROSPEC
+start reading on all antennas, each tag a message of its own. When nothing comes for two and a half keepalive periods
+the reader is lost: a reader that hangs keeps its connection open. A reader that refuses, because an older connection
+still lives in it, is left in peace for `refused_wait_s`.
+
+The memory of tags is read and written by AccessSpecs while the inventory goes on: see `_llrp_access`.
 """
 
 from __future__ import annotations
@@ -24,9 +27,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from drivers.framing import Frame, FrameBuffer
+from drivers.rfid._llrp_access import Access
 from drivers.rfid._llrp_messages import (
     ADD_ROSPEC,
     CLOSED,
+    DELETE_ACCESSSPEC,
     DELETE_ROSPEC,
     ENABLE_EVENTS,
     ENABLE_ROSPEC,
@@ -69,7 +74,10 @@ _ANOTHER: Final = 4
 
 
 class LlrpCodec:
-    """Reads messages and, with `keepalive` seconds, holds the conversation; see `edge_agent.driver.Codec`."""
+    """Reads messages and, with `keepalive` seconds, holds the conversation; see `edge_agent.driver.Codec`.
+
+    While it does, the memory of tags can be asked for: see `AddressingCodec` and `TellingCodec`.
+    """
 
     def __init__(self, *, keepalive: float | None, refused_wait: float, antennas: Sequence[int]) -> None:
         self._frames = FrameBuffer(FRAMING)
@@ -80,6 +88,7 @@ class LlrpCodec:
         self._greeted = False
         self._over = keepalive is None
         self._due: float | None = None
+        self._access = Access()
 
     @property
     def deadline(self) -> float | None:
@@ -94,8 +103,14 @@ class LlrpCodec:
         for piece in self._frames.feed(data):
             events = _events(piece)
             outputs += events
-            if not self._over and not any(isinstance(event, Rejected) for event in events):
-                outputs += self._converse(b"".join(event.raw for event in events), now)
+            if any(isinstance(event, Rejected) for event in events):
+                continue
+            raw = b"".join(event.raw for event in events)
+            if not self._over:
+                outputs += self._converse(raw, now)
+            following = self._access.heard(raw)
+            if following is not None:
+                outputs.append(Send(data=following))
         return outputs
 
     def tick(self, now: float) -> list[CodecOutput]:
@@ -118,6 +133,26 @@ class LlrpCodec:
     def close(self, now: float) -> list[CodecOutput]:
         """See `Codec.close`."""
         return [event for piece in self._frames.finish() for event in _events(piece)]
+
+    def choose(self, number: bytes) -> list[Send]:
+        """See `AddressingCodec.choose`."""
+        return [Send(data=self._access.choose(number))]
+
+    def read_memory(self, bank: int, word: int, words: int, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.read_memory`."""
+        return Send(data=self._access.read(bank, word, words, password))
+
+    def write_memory(self, bank: int, word: int, data: bytes, password: bytes = bytes(4)) -> Send:
+        """See `MemoryCodec.write_memory`."""
+        return Send(data=self._access.write(bank, word, data, password))
+
+    def memory_in(self, raw: bytes) -> tuple[str, bytes] | None:
+        """See `MemoryCodec.memory_in`."""
+        return self._access.memory_in(raw)
+
+    def answer_in(self, raw: bytes) -> str | None:
+        """See `TellingCodec.answer_in`: the inventory and keepalives go on meanwhile."""
+        return self._access.answer_in(raw)
 
     def _converse(self, raw: bytes, now: float) -> Iterator[CodecOutput]:
         kind = kind_of(raw)
@@ -176,8 +211,9 @@ def _questions(keepalive: float, antennas: Sequence[int]) -> list[tuple[str, byt
     return [
         ("SET_READER_CONFIG", message(SET_READER_CONFIG, 1, configuration), False),
         ("DELETE_ROSPEC", message(DELETE_ROSPEC, 2, bytes(4)), True),  # 0: all
-        ("ADD_ROSPEC", message(ADD_ROSPEC, 3, ro_spec(spec, antennas)), False),
-        ("ENABLE_ROSPEC", message(ENABLE_ROSPEC, 4, spec.to_bytes(4, "big")), False),
+        ("DELETE_ACCESSSPEC", message(DELETE_ACCESSSPEC, 3, bytes(4)), True),
+        ("ADD_ROSPEC", message(ADD_ROSPEC, 4, ro_spec(spec, antennas)), False),
+        ("ENABLE_ROSPEC", message(ENABLE_ROSPEC, 5, spec.to_bytes(4, "big")), False),
     ]
 
 
@@ -267,6 +303,6 @@ SPEC = DriverSpec(
             help="read the first so many antennas; 0: all",
         ),
     ),
-    tells=("antenna", "rssi"),
+    tells=("antenna", "rssi", "memory"),
     dialogue=Dialogue(polls=True),
 )

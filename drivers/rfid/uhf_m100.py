@@ -23,7 +23,7 @@ from typing import Any, Final
 from drivers.checksum import crc16_ccitt, total
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, signed, status
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, signed, status, tag_error
 from edge_agent.driver import Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent
 
@@ -35,8 +35,11 @@ _EPC_AT: Final = 32
 """The bit of the EPC bank behind CRC and PC."""
 _LONGEST_CHOICE: Final = 31
 """Bytes that the length of a mask in bits can tell."""
+_OF_THE_TAG: Final = frozenset((0x0A, 0x0B))
+"""High halves of the errors of reading and writing that hold the tag's own."""
 _ERRORS: Final = MappingProxyType(
-    {0x09: "read failed", 0x10: "write failed", 0x13: "lock failed", 0x16: "access failed", 0x17: "unknown command"}
+    {0x09: "no tag answers to be read", 0x10: "no tag answers to be written"}
+    | {0x13: "lock failed", 0x16: "the tag does not take the password", 0x17: "unknown command"}
 )
 
 
@@ -69,8 +72,14 @@ def _read(frame: Frame) -> list[DeviceEvent]:
         code = parameters[0] if parameters else None
         if code == _NO_TAG:
             return status(frame.raw, "other", "no tag in this round")
-        return status(frame.raw, "error", _ERRORS.get(code or 0, f"error {code}"))
+        return status(frame.raw, "error", _why(code or 0))
     return status(frame.raw, "ack" if kind == 1 else "other")
+
+
+def _why(code: int) -> str:
+    if code >> 4 in _OF_THE_TAG:
+        return tag_error(code & 0x0F)
+    return _ERRORS.get(code, f"error {code:02X}")
 
 
 def _framed(start: int, body: bytes) -> bytes:
@@ -151,7 +160,7 @@ SPEC = DriverSpec(
             help="what its questions begin with: BB for M100, AA for R200; both are read",
         ),
     ),
-    tells=("rssi", "checksum"),
+    tells=("rssi", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=10.0,
     status_is_life=True,

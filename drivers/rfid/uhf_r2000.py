@@ -43,6 +43,7 @@ _NO_TAG: Final = 0x36
 _DONE: Final = 0x10
 _CODES: Final = MappingProxyType(
     {0x11: "failed", 0x20: "MCU reset", 0x21: "CW failed", 0x22: "antenna missing", 0x36: "no tag", 0x41: "wrong data"}
+    | {0x37: "the tag was not accessed", 0x40: "the tag was not accessed, or does not take the password"}
     | {0x31: "inventory failed", 0x32: "read failed", 0x33: "write failed", 0x42: "too many words", 0x43: "wrong bank"}
 )
 
@@ -68,6 +69,8 @@ def _read(frame: Frame) -> list[DeviceEvent]:
             return status(frame.raw, "other", "no tag")
         known = _CODES.get(data[0])
         return status(frame.raw, "error", known) if known else status(frame.raw, "other")
+    if command == _WRITE_TAG and len(data) > _END_LENGTH and data[-3] in _CODES:
+        return status(frame.raw, "error", _CODES[data[-3]])
     if command not in _INVENTORY or len(data) in (0, _END_LENGTH):
         return status(frame.raw, "other")
     words = int.from_bytes(data[1:3], "big") >> 11
@@ -167,7 +170,7 @@ SPEC = DriverSpec(
             help="read so many antennas in turn; 0: the one that is selected in the reader",
         ),
     ),
-    tells=("antenna", "rssi", "checksum"),
+    tells=("antenna", "rssi", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=10.0,
     status_is_life=True,

@@ -89,7 +89,7 @@ SPEC = DriverSpec(
     maturity="manual",
     line=MappingProxyType({"baud": "57600", "bytesize": "8", "parity": "N", "stopbits": "1"}),
     options=OPTIONS,
-    tells=("antenna", "checksum"),
+    tells=("antenna", "checksum", "memory"),
     dialogue=Dialogue(polls=True),
     stale_after=15.0,
     status_is_life=True,

@@ -52,7 +52,7 @@ def command(
     else:
         data = file.read_bytes() if file is not None else sys.stdin.buffer.read()
     try:
-        events = decode(registry, driver, data, _options(registry, driver, options))
+        events = decode(registry, driver, data, options_given(registry, driver, options))
     except KeyError:
         raise click.UsageError(f"{driver!r} is no driver; `edge-agent drivers list` names them") from None
     except OptionError as problem:
@@ -115,7 +115,7 @@ def _unhex(registry: Registry, driver: str, text: str) -> bytes:
         raise exits.Exit(exits.BAD_DATA, f"--hex: {problem}") from None
 
 
-def _options(registry: Registry, driver: str, texts: tuple[str, ...]) -> dict[str, Any]:
+def options_given(registry: Registry, driver: str, texts: tuple[str, ...]) -> dict[str, Any]:
     """Options as typed on the command line, turned into the types that the driver declares."""
     types = {option.name: option.type for option in registry.drivers[driver].options}
     values: dict[str, Any] = {}

@@ -107,7 +107,7 @@ def _on_port(registry: Registry, device: Device, ear: Ear, stop: threading.Event
         try:
             while not stop.is_set():
                 for event in session.read(0.25):
-                    if isinstance(event, Reading):
+                    if isinstance(event, Reading) and not event.late:
                         ear.hear(event)
         except TransportError as problem:
             ear.fail(problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,17 @@ from edge_agent.cli.words import say
 from edge_agent.tag_profile import Unreadable
 
 if TYPE_CHECKING:
-    from edge_agent.driver import AddressingCodec, CardCodec, Codec, DriverSpec, MemoryCodec, Transport
+    from edge_agent.driver import (
+        AddressingCodec,
+        CardCodec,
+        Codec,
+        CodecOutput,
+        DriverSpec,
+        MemoryCodec,
+        Send,
+        Transport,
+    )
     from edge_agent.model import DeviceEvent
-    from edge_agent.registry import Registry
     from edge_agent.tag_profile import Step, TagProfile
 
 _ANSWER_WITHIN: Final = 2.0
@@ -29,7 +37,9 @@ _LISTEN: Final = 1.0
 """Seconds of inventory: the tag that is meant must be the only one that is heard."""
 _GET_NUMBER: Final = bytes.fromhex("ffca000000")
 _DONE: Final = b"\x90\x00"
+_MEMORY: Final = ("llrp", "mercury", "uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288")
 _TRIES: Final = 8
+_PASSWORD_BYTES: Final = 4
 _EPC_BEGINS: Final = 2
 """The word of the EPC bank behind CRC and PC."""
 
@@ -45,6 +55,7 @@ def command() -> None:
 
 def _common(function: Any) -> Any:
     for option in (
+        click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the driver."),
         click.option("--seconds", default=10.0, show_default=True, help="How long to wait for a tag or card."),
         click.option(
             "--cards",
@@ -114,10 +125,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _desk(port: str, profile_path: Path, keys: Path | None, cards: Path | None, seconds: float) -> Iterator[_Desk]:
+def _desk(
+    port: str, profile_path: Path, keys: Path | None, cards: Path | None, seconds: float, options: tuple[str, ...]
+) -> Iterator[_Desk]:
     """The reader at a port, with the tag that lies there."""
-    from edge_agent.driver import PortUrl
-    from edge_agent.registry import discover
+    from edge_agent.cli.decode import options_given
+    from edge_agent.driver import CardCodec, PortUrl
+    from edge_agent.registry import OptionError, discover
     from edge_agent.tag_profile import BadProfile, parse_profile
 
     try:
@@ -128,6 +142,9 @@ def _desk(port: str, profile_path: Path, keys: Path | None, cards: Path | None, 
     missing = ", ".join(sorted(profile.keys - set(known)))
     if missing:
         raise click.UsageError(f"{profile_path}: wants the keys {missing}; give them by --keys FILE as NAME=HEX lines")
+    for name in sorted(profile.passwords & set(known)):
+        if len(known[name]) != _PASSWORD_BYTES:
+            raise exits.Exit(exits.BAD_DATA, f"{keys}: {name}: {len(known[name])} bytes; a password of a tag has four")
     registry = discover()
     spec = registry.drivers.get(profile.reader)
     if spec is None or spec.kind != "rfid":
@@ -140,7 +157,14 @@ def _desk(port: str, profile_path: Path, keys: Path | None, cards: Path | None, 
         transport = registry.make_transport(url, spec)
     except ValueError as problem:
         raise click.UsageError(f"{port}: {problem}") from None
-    desk = _Desk(profile, registry, spec, transport, known, _cards(cards) if cards else {}, seconds)
+    try:
+        chosen = options_given(registry, spec.id, options)
+        codec = registry.make_codec(spec.id, chosen)
+        if isinstance(codec, CardCodec):
+            codec = registry.make_codec(spec.id, {**chosen, "poll": False})
+    except OptionError as problem:
+        raise click.UsageError(f"--option: {problem}") from None
+    desk = _Desk(profile, spec, codec, transport, known, _cards(cards) if cards else {}, seconds)
     transport.open()
     try:
         try:
@@ -189,21 +213,20 @@ class _Desk:
     def __init__(
         self,
         profile: TagProfile,
-        registry: Registry,
         spec: DriverSpec,
+        codec: Codec,
         transport: Transport,
         keys: Mapping[str, bytes],
         cards: Mapping[str, dict[str, str]],
         seconds: float,
     ) -> None:
         self._profile = profile
-        self._registry = registry
         self._spec = spec
         self._transport = transport
         self._keys = keys
         self._cards = cards
         self._seconds = seconds
-        self._codec: Codec = registry.make_codec(spec.id, {"poll": False} if spec.dialogue.polls else {})
+        self._codec = codec
         self._answers: dict[str, bytes] = {}
         self._chosen = b""
         self._atr = b""
@@ -240,11 +263,18 @@ class _Desk:
 
     def write(self, values: Mapping[str, str]) -> dict[str, Any]:
         """Write, read again and compare."""
-        wanted = self._profile.laid_over(self._answers, values)
-        number = self._answers["number"]
-        for step in self._profile.write:
-            self._do(step, wanted, write=True)
-        self._steps()
+        before = dict(self._answers)
+        wanted = self._profile.laid_over(before, values)
+        number = before["number"]
+        try:
+            for step in self._profile.write:
+                self._do(step, wanted, write=True)
+        except Unreadable as problem:
+            raise Unreadable(f"{problem}; {self._stands(before, wanted)}") from None
+        try:
+            self._steps()
+        except Unreadable as problem:
+            raise Unreadable(f"{say('tags.not_read_back')}: {problem}") from None
         told = self.told()
         for name, answer in wanted.items():
             if name != "number" and self._answers.get(name) != answer:
@@ -253,6 +283,25 @@ class _Desk:
         if self._answers["number"] != number and not epc_written:
             told["problems"].append("number: another tag lies there now")
         return told
+
+    def _stands(self, before: Mapping[str, bytes], wanted: Mapping[str, bytes]) -> str:
+        """What of a write that failed stands on the tag, for people: the tag is read again."""
+        try:
+            self._steps()
+        except Unreadable:
+            return say("tags.state_unknown")
+        told = []
+        for name in sorted(wanted):
+            now = self._answers.get(name, b"")
+            if name == "number" or wanted[name] == before[name]:
+                continue
+            if now == before[name]:
+                told.append(say("tags.not_written", name=name))
+            elif now == wanted[name]:
+                told.append(say("tags.written", name=name))
+            else:
+                told.append(say("tags.written_in_part", name=name, now=now.hex().upper()))
+        return "; ".join(told)
 
     def done(self) -> None:
         """Leave the reader as it was: it answers for any tag again."""
@@ -272,10 +321,7 @@ class _Desk:
             self._find_tag()
             banks = any(step.bank is not None for step in (*self._profile.read, *self._profile.write))
             if banks and not isinstance(self._codec, MemoryCodec):
-                raise Unreadable(
-                    f"{self._spec.id} cannot read or write the memory of tags; "
-                    "uhf-m100, uhf-r2000, uhf-reader18 and uhf-reader288 can"
-                )
+                raise Unreadable(f"{self._spec.id} cannot read or write the memory of tags; {', '.join(_MEMORY)} can")
         self._steps()
 
     def _steps(self) -> None:
@@ -300,10 +346,9 @@ class _Desk:
 
     def _find_tag(self) -> None:
         """The one tag that is heard."""
-        from edge_agent.driver import Send
         from edge_agent.model import TagRead
 
-        codec = self._registry.make_codec(self._spec.id, {})
+        codec = self._codec
         found: set[str] = set()
         until = clock.monotonic() + self._seconds
         settled = None
@@ -315,11 +360,7 @@ class _Desk:
             outputs = list(codec.tick(now)) if due is not None and due <= now else []
             data = self._transport.read(0.02)
             outputs += codec.feed(data, clock.monotonic()) if data else []
-            for output in outputs:
-                if isinstance(output, Send):
-                    self._transport.write(output.data, 1.0)
-                elif isinstance(output, TagRead):
-                    found.add(output.tag_id)
+            found.update(event.tag_id for event in self._events(outputs) if isinstance(event, TagRead))
             if found and settled is None:
                 settled = clock.monotonic() + _LISTEN
         if len(found) > 1:
@@ -328,11 +369,14 @@ class _Desk:
         self._drain()
 
     def _drain(self) -> None:
-        """Let the answers to the last questions pass by."""
+        """Let the answers to the last questions pass by. From here on only what is asked below is asked."""
         until = clock.monotonic() + 0.3
+        data = b""
         while clock.monotonic() < until:
-            self._codec.feed(self._transport.read(0.05), clock.monotonic())
-        self._codec.close(clock.monotonic())
+            data = self._transport.read(0.05)
+            self._events(self._codec.feed(data, clock.monotonic()))
+        if not data:
+            self._codec.close(clock.monotonic())  # half a frame must not swallow the next answer
 
     def _do(self, step: Step, answers: Mapping[str, bytes], *, write: bool) -> bytes:
         from edge_agent.driver import CardCodec, MemoryCodec
@@ -363,23 +407,21 @@ class _Desk:
 
     def _memory(self, codec: MemoryCodec, step: Step, data: bytes | None) -> bytes:
         from edge_agent.driver import AddressingCodec
-        from edge_agent.model import Status
 
         assert step.bank is not None
         if isinstance(codec, AddressingCodec):
             self._choose(codec, self._answers["number"])
-        if data is None:
-            question = codec.read_memory(step.bank, step.word, step.words)
-        else:
-            question = codec.write_memory(step.bank, step.word, data)
+        password = self._keys[step.password] if step.password else bytes(_PASSWORD_BYTES)
         why = ""
         for _ in range(_TRIES):  # a tag misses some rounds
-            self._transport.write(question.data, _ANSWER_WITHIN)
-            until = clock.monotonic() + _ANSWER_WITHIN
-            event = self._hear(until, f"{step.name}: the tag does not answer")[0]
+            if data is None:
+                question = codec.read_memory(step.bank, step.word, step.words, password)
+            else:
+                question = codec.write_memory(step.bank, step.word, data, password)
+            event, refusal = self._ask(question, f"{step.name}: the tag does not answer")
             told = codec.memory_in(event.raw)
             if told is None:
-                why = event.detail if isinstance(event, Status) else type(event).__name__
+                why = refusal
                 continue
             if bytes.fromhex(told[0]) != self._answers["number"]:
                 raise Unreadable(f"{step.name}: another tag answered: {told[0]}")
@@ -393,19 +435,32 @@ class _Desk:
 
     def _choose(self, codec: AddressingCodec, number: bytes) -> None:
         """Have the reader answer for this tag only; b"" for any again."""
+        from edge_agent.driver import TellingCodec
         from edge_agent.model import Status
 
         if number == self._chosen:
             return
         for question in codec.choose(number):
-            self._transport.write(question.data, _ANSWER_WITHIN)
-            event = self._hear(
-                clock.monotonic() + _ANSWER_WITHIN, "the reader does not answer which tag it shall mean"
-            )[0]
-            if not isinstance(event, Status) or event.status != "ack":
-                why = event.detail if isinstance(event, Status) else type(event).__name__
+            event, why = self._ask(question, "the reader does not answer which tag it shall mean")
+            taken = not why if isinstance(codec, TellingCodec) else isinstance(event, Status) and event.status == "ack"
+            if not taken:
                 raise Unreadable(f"the reader does not take which tag it shall mean: {why}")
         self._chosen = number
+
+    def _ask(self, question: Send, late: str) -> tuple[DeviceEvent, str]:
+        """Send a question and wait for its answer: the event, and why it was not done, in words."""
+        from edge_agent.driver import TellingCodec
+        from edge_agent.model import Status
+
+        self._transport.write(question.data, _ANSWER_WITHIN)
+        until = clock.monotonic() + _ANSWER_WITHIN
+        while True:
+            for event in self._hear(until, late):
+                if not isinstance(self._codec, TellingCodec):
+                    return event, event.detail if isinstance(event, Status) else type(event).__name__
+                why = self._codec.answer_in(event.raw)
+                if why is not None:
+                    return event, why
 
     def _renumber(self, word: int, data: bytes) -> None:
         """The EPC was written to from this word on: from now on the tag answers by its new number."""
@@ -415,12 +470,23 @@ class _Desk:
 
     def _hear(self, until: float, late: str) -> list[DeviceEvent]:
         """The events of the next bytes; raises `Unreadable` when it is late."""
-        from edge_agent.model import DeviceEvent
-
         while (left := until - clock.monotonic()) > 0:
             data = self._transport.read(min(0.2, left))
-            outputs = self._codec.feed(data, clock.monotonic()) if data else ()
-            events = [output for output in outputs if isinstance(output, DeviceEvent)]
+            events = self._events(self._codec.feed(data, clock.monotonic()) if data else ())
             if events:
                 return events
         raise Unreadable(late)
+
+    def _events(self, outputs: Sequence[CodecOutput]) -> list[DeviceEvent]:
+        """The events of what a codec told; what it wants sent is sent. Raises `Unreadable` where the reader refuses."""
+        from edge_agent.driver import HangUp, Send
+
+        events: list[DeviceEvent] = []
+        for output in outputs:
+            if isinstance(output, Send):
+                self._transport.write(output.data, _ANSWER_WITHIN)
+            elif isinstance(output, HangUp):
+                raise Unreadable(output.reason)
+            else:
+                events.append(output)
+        return events

@@ -196,6 +196,14 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
         "以上为将要写入的内容，未写入任何数据；确认写入请加 --active",
         "This is what would be written; nothing was. Add --active to write it.",
     ),
+    "tags.not_read_back": ("已写入，但未能读回核对", "it was written, and could not be read back"),
+    "tags.not_written": ("{name} 未写入，仍为原内容", "{name} was not written: it is as before"),
+    "tags.state_unknown": (
+        "标签现在的内容无法读取，使用前请重新读取",
+        "what stands on the tag now could not be read: read it again before it is used",
+    ),
+    "tags.written": ("{name} 已写入", "{name} was written"),
+    "tags.written_in_part": ("{name} 只写入了一部分，现为 {now}", "{name} was written in part: it is now {now}"),
     "tags.no_card": ("未发现标签或卡片", "no tag or card was found"),
     "probe.try_active": (
         "若设备要询问才回答，请加 --active（会向端口写入询问字节）",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,19 @@ from hwsim.cli.common import (
 @click.option("--stay", type=float, help="Seconds that a tag is there; always by default.")
 @click.option("--away", default=5.0, show_default=True, help="Seconds until it comes again.")
 @click.option("--spread", default=0.0, show_default=True, help="Seconds within which the tags come at first.")
+@click.option("--password", default="00000000", show_default=True, help="The tags' access password, hexadecimal.")
+@click.option(
+    "--locked", "locked", multiple=True, type=click.Choice(("epc", "user")), help="A locked bank; again for more."
+)
+@click.option("--leaves-after", type=int, help="A tag is taken away after so many accesses to its memory.")
+@click.option("--power-for", type=int, help="A tag writes so many words at once, then its power fails.")
 @click.option("--silent-after", type=float, help="llrp: hang after so many seconds, the connection open.")
 @click.option("--taken", is_flag=True, help="llrp: refuse every client, as if an older one were still there.")
 def rfid(family: str, link: Path | None, **given: Any) -> None:
     """A reader of FAMILY with tags before it."""
     from hwsim.rfid import ID_BYTES, READERS, TITLES
     from hwsim.rfid.field import Field, Tag, make_tags
+    from hwsim.rfid.memory import BANKS, PASSWORD_BYTES
 
     if family == "pcsc":
         raise click.UsageError("the reader is that of a real pcscd; put a card on it with `hwsim card`")
@@ -52,6 +60,9 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
         raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
     with usage():
         stay, away, seed = given["stay"], given["away"], given["seed"]
+        password = bytes.fromhex(given["password"])
+        if len(password) != PASSWORD_BYTES:
+            raise ValueError("--password: four bytes")
         tags = [Tag(number=bytes.fromhex(number), stay=stay, away=away) for number in given["numbers"]] or make_tags(
             given["count"],
             size=ID_BYTES.get(family, 12),
@@ -61,8 +72,14 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
             spread=given["spread"],
             seed=seed,
         )
+        memory = {
+            "password": password,
+            "locked": frozenset(BANKS[name] for name in given["locked"]),
+            "accesses": given["leaves_after"],
+            "words": given["power_for"],
+        }
         field = Field(
-            tags,
+            [dataclasses.replace(tag, **memory) for tag in tags],
             missed=given["missed"],
             noise_db=given["noise_db"],
             spoiled=given["bad_check"],

@@ -21,6 +21,14 @@ class Tag:
     number: bytes
     rssi_dbm: int = -55
     antenna: int = 1
+    password: bytes = bytes(4)
+    """Its access password; zero: none. Without it nothing that is locked is written."""
+    locked: frozenset[int] = frozenset()
+    """Its locked banks."""
+    accesses: int | None = None
+    """After so many accesses to its memory it is taken away, while the next one is under way."""
+    words: int | None = None
+    """So many words it writes at once, then its power fails."""
     comes: float = 0.0
     stay: float | None = None
     away: float = 5.0
@@ -85,6 +93,17 @@ class Field:
         """What one round hears: each tag once, or not at all."""
         heard = [self._hear(tag) for tag in self.there(now, antenna)]
         return [each for each in heard if each is not None]
+
+    def tag(self, number: bytes) -> Tag:
+        """The tag of this number. Raises KeyError."""
+        for tag in self._tags:
+            if tag.number == number:
+                return tag
+        raise KeyError(number.hex())
+
+    def remove(self, number: bytes) -> None:
+        """Take a tag away."""
+        self._tags = tuple(tag for tag in self._tags if tag.number != number)
 
     def rewrite(self, old: bytes, new: bytes) -> None:
         """Give a tag another number."""

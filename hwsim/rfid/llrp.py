@@ -13,40 +13,32 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
 from hwsim.rfid.field import Field, Heard
+from hwsim.rfid.llrp_specs import (
+    FIELD_ERROR,
+    PARAMETER_ERROR,
+    SUCCESS,
+    UNSUPPORTED,
+    AccessSpec,
+    RoSpec,
+    Wrong,
+    access_spec,
+    number_in,
+    parameters,
+    ro_spec,
+)
+from hwsim.rfid.memory import Refusal, TagMemory
 from hwsim.sockets import ReservedPort, abort
 
 CHUNK: Final = 4096
 LONGEST: Final = 1 << 16
 LOOK_UP: Final = 0.02
 NO_CLIENT: Final = 5.0
-SUCCESS, PARAMETER_ERROR, FIELD_ERROR, UNSUPPORTED = 0, 100, 101, 109
 TAKEN, ANOTHER = 2, 4
-
-
-class Wrong(Exception):
-    """A message that is not as the standard says, with the LLRP status code."""
-
-    def __init__(self, code: int, words: str) -> None:
-        super().__init__(words)
-        self.code = code
-        self.words = words
-
-
-@dataclass(slots=True)
-class RoSpec:
-    """What a client asked to be read and told."""
-
-    number: int
-    antennas: tuple[int, ...]
-    at_once: int
-    content: int
-    enabled: bool = False
 
 
 @dataclass(slots=True)
@@ -69,6 +61,8 @@ class LlrpReader:
         self._listener: socket.socket | None = self._reserved.listener()
         self._client: _Client | None = None
         self._spec: RoSpec | None = None
+        self._accesses: dict[int, AccessSpec] = {}
+        self._memory = TagMemory(tags)
         self._number = 0
         self._stopping = threading.Event()
         self._silent = threading.Event()
@@ -81,6 +75,8 @@ class LlrpReader:
         self.messages: dict[int, int] = {}
         """Messages of clients, by type."""
         self.reports = 0
+        self.accessed = 0
+        """Accesses to the memory of tags."""
         self.keepalives = 0
         self.acknowledged = 0
         self.wrong: list[str] = []
@@ -102,7 +98,13 @@ class LlrpReader:
             "acknowledged": self.acknowledged,
             "wrong": list(self.wrong),
             **self._field.counters,
+            **self._memory.counters,
         }
+
+    @property
+    def access_specs(self) -> int:
+        """AccessSpecs that stand in the reader, enabled or not."""
+        return len(self._accesses)
 
     @property
     def waiting(self) -> int:
@@ -183,6 +185,7 @@ class LlrpReader:
         if self._listener is not None:
             self._listener.close()
             self._listener, self._spec = None, None
+            self._accesses = {}
         self._stopping.wait(LOOK_UP)
 
     def _accept(self, listener: socket.socket) -> None:
@@ -245,12 +248,23 @@ class LlrpReader:
                 case 20:
                     self._spec = ro_spec(body)
                 case 21:
-                    self._delete(_number(body))
+                    self._delete(number_in(body))
                 case 24:
-                    self._enable(client, _number(body))
+                    self._enable(client, number_in(body))
                 case 25:
                     if self._spec is not None:
                         self._spec.enabled = False
+                case 40:
+                    access = access_spec(body)
+                    if access.number in self._accesses:
+                        raise Wrong(FIELD_ERROR, "there is an AccessSpec of this number")
+                    self._accesses[access.number] = access
+                case 41:
+                    self._forget_access(number_in(body))
+                case 42:
+                    if number_in(body) not in self._accesses:
+                        raise Wrong(FIELD_ERROR, "no such AccessSpec")
+                    self._accesses[number_in(body)].enabled = True
                 case 14:
                     self._send(client, _message(4, number, _status(SUCCESS)))
                     self._flush(client)
@@ -286,6 +300,11 @@ class LlrpReader:
             raise Wrong(FIELD_ERROR, "no such ROSpec")
         self._spec = None
 
+    def _forget_access(self, number: int) -> None:
+        if number and number not in self._accesses:
+            raise Wrong(FIELD_ERROR, "no such AccessSpec")
+        self._accesses = {n: each for n, each in self._accesses.items() if number and n != number}
+
     def _enable(self, client: _Client, number: int) -> None:
         if self._spec is None or self._spec.number != number:
             raise Wrong(FIELD_ERROR, "no such ROSpec")
@@ -306,6 +325,7 @@ class LlrpReader:
             heard = self._field.next(now)
             if heard is not None and (0 in spec.antennas or heard.antenna in spec.antennas):
                 client.gathered.append(heard)
+                self._access(client, spec, heard, now)
             if len(client.gathered) >= spec.at_once:
                 self._tell(client, spec, now)
 
@@ -314,6 +334,28 @@ class LlrpReader:
         tags = b"".join(_tag(heard, spec, now) for heard in client.gathered)
         client.gathered.clear()
         self._send(client, _message(61, self._next_number(), tags))
+
+    def _access(self, client: _Client, spec: RoSpec, heard: Heard, now: float) -> None:
+        """Do what the first AccessSpec wants that means this tag, report it at once, and forget the spec."""
+        for access in self._accesses.values():
+            if access.enabled and access.antenna in (0, heard.antenna) and heard.number.startswith(access.mask):
+                break
+        else:
+            return
+        told: bytes | Refusal
+        if access.operation == 341:
+            told = self._memory.read(heard.number, access.bank, access.word, access.words, access.password)
+            data = b"" if isinstance(told, Refusal) else told
+            result = bytes([_READ_RESULTS[told] if isinstance(told, Refusal) else 0])
+            result += access.operation_number.to_bytes(2, "big") + (len(data) // 2).to_bytes(2, "big") + data
+        else:
+            refusal = self._memory.write(heard.number, access.bank, access.word, access.data, access.password)
+            result = bytes([_WRITE_RESULTS[refusal] if refusal else 0])
+            result += access.operation_number.to_bytes(2, "big") + self._memory.written.to_bytes(2, "big")
+        self.accessed += 1
+        del self._accesses[access.number]
+        told_of = _tag(heard, spec, now, _parameter(access.operation + 8, result))
+        self._send(client, _message(61, self._next_number(), told_of))
 
     def _greeting(self, attempt: int) -> bytes:
         stamp = (128).to_bytes(2, "big") + b"\x00\x0c" + round(time.time() * 1e6).to_bytes(8, "big")
@@ -355,58 +397,24 @@ def _status(code: int, words: str = "") -> bytes:
     return _parameter(287, code.to_bytes(2, "big") + len(text).to_bytes(2, "big") + text)
 
 
-def _number(body: bytes) -> int:
-    if len(body) != 4:
-        raise Wrong(PARAMETER_ERROR, "a number of four bytes is wanted")
-    return int.from_bytes(body, "big")
+_READ_RESULTS: Final = {
+    Refusal.NO_PLACE: 1,  # 1.0.1 knows no other; 4 to 6 are of 1.1
+    Refusal.LOCKED: 1,
+    Refusal.POWER: 1,
+    Refusal.PASSWORD: 1,
+    Refusal.GONE: 2,
+}
+_WRITE_RESULTS: Final = {
+    Refusal.NO_PLACE: 1,
+    Refusal.LOCKED: 2,
+    Refusal.POWER: 3,
+    Refusal.PASSWORD: 4,
+    Refusal.GONE: 5,
+}
 
 
-def parameters(body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and contents of TLV parameters that fill a body. Raises `Wrong`."""
-    at = 0
-    while at < len(body):
-        size = int.from_bytes(body[at + 2 : at + 4], "big")
-        if body[at] > 3 or size < 4 or at + size > len(body):
-            raise Wrong(PARAMETER_ERROR, f"no TLV parameter at byte {at}")
-        yield int.from_bytes(body[at : at + 2], "big"), body[at + 4 : at + size]
-        at += size
-
-
-def _one(body: bytes, wanted: int, name: str) -> bytes:
-    found = [content for kind, content in parameters(body) if kind == wanted]
-    if len(found) != 1:
-        raise Wrong(PARAMETER_ERROR, f"{len(found)} times {name}, once is right")
-    return found[0]
-
-
-def ro_spec(body: bytes) -> RoSpec:
-    """An ADD_ROSPEC's body. Raises `Wrong` for one that is not built as the standard says."""
-    spec = _one(body, 177, "ROSpec")
-    number, priority, state = int.from_bytes(spec[:4], "big"), spec[4], spec[5]
-    if not number or priority > 7 or state:
-        raise Wrong(FIELD_ERROR, "an ROSpec has a number, a priority up to 7 and is added disabled")
-    boundary = _one(spec[6:], 178, "ROBoundarySpec")
-    if _one(boundary, 179, "ROSpecStartTrigger")[:1] != b"\x01" or len(_one(boundary, 182, "ROSpecStopTrigger")) != 5:
-        raise Wrong(FIELD_ERROR, "only an immediate start is played here")
-    inventory = _one(spec[6:], 183, "AISpec")
-    count = int.from_bytes(inventory[:2], "big")
-    antennas = tuple(int.from_bytes(inventory[2 + 2 * i : 4 + 2 * i], "big") for i in range(count))
-    if not antennas:
-        raise Wrong(FIELD_ERROR, "an AISpec names antennas")
-    rest = inventory[2 + 2 * count :]
-    if len(_one(rest, 184, "AISpecStopTrigger")) != 5:
-        raise Wrong(PARAMETER_ERROR, "an AISpecStopTrigger has five bytes")
-    if _one(rest, 186, "InventoryParameterSpec")[2:3] != b"\x01":
-        raise Wrong(FIELD_ERROR, "only EPC Gen2 is read here")
-    told = _one(spec[6:], 237, "ROReportSpec")
-    if told[0] not in (1, 2):
-        raise Wrong(FIELD_ERROR, "only reports upon N tags are sent here")
-    content = _one(told[3:], 238, "TagReportContentSelector")
-    return RoSpec(number, antennas, max(1, int.from_bytes(told[1:3], "big")), int.from_bytes(content[:2], "big"))
-
-
-def _tag(heard: Heard, spec: RoSpec, now: float) -> bytes:
-    """A TagReportData with what the client selected."""
+def _tag(heard: Heard, spec: RoSpec, now: float, result: bytes = b"") -> bytes:
+    """A TagReportData with what the client selected, and the result of an access."""
     if len(heard.number) == 12:
         told = b"\x8d" + heard.number
     else:
@@ -421,4 +429,4 @@ def _tag(heard: Heard, spec: RoSpec, now: float) -> bytes:
         told += b"\x82" + round(time.time() * 1e6).to_bytes(8, "big")
     if spec.content & 0x0080:
         told += b"\x88\x00\x01"
-    return _parameter(240, told)
+    return _parameter(240, told + result)

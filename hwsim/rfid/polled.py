@@ -10,7 +10,7 @@ from typing import Final
 
 from hwsim.rfid.checks import crc_gen2, crc_uhfreader, pc
 from hwsim.rfid.field import Field
-from hwsim.rfid.memory import TagMemory
+from hwsim.rfid.memory import Refusal, TagMemory
 
 MAX_COMMAND: Final = 300
 
@@ -32,7 +32,10 @@ class Polled:
     @property
     def counters(self) -> dict[str, int]:
         """Commands understood, bytes that were none, and what the field counts."""
-        return {"commands": self._commands, "broken": self._broken, **self._field.counters}
+        return {"commands": self._commands, "broken": self._broken, **self._field.counters, **self._refusals()}
+
+    def _refusals(self) -> dict[str, int]:
+        return {}
 
     def power_on(self, now: float) -> Sequence[bytes]:
         """Forget what was half typed."""
@@ -93,6 +96,9 @@ class M100(Polled):
         sound = frame[-1] == self._ENDS[frame[0]] and sum(frame[1:-2]) % 256 == frame[-2] and frame[1] == 0
         return (size, frame) if sound else (1, None)
 
+    def _refusals(self) -> dict[str, int]:
+        return self._tags.counters
+
     def answer(self, command: bytes, now: float) -> Iterator[bytes]:
         start, code = command[0], command[2]
         if code == 0x22:
@@ -127,11 +133,25 @@ class M100(Polled):
             return self._frame(start, 1, 0xFF, bytes([0x09 if code == 0x39 else 0x10]))
         number = heard[0].number
         who = bytes([2 + len(number)]) + pc(number) + number
+        data: bytes | Refusal
         if code == 0x39:
-            data = self._tags.read(number, bank, word, words)
+            data = self._tags.read(number, bank, word, words, told[:4])
+        elif len(told) != 9 + 2 * words:
+            return self._frame(start, 1, 0xFF, b"\x0e")
         else:
-            data = b"\0" if len(told) == 9 + 2 * words and self._tags.write(number, bank, word, told[9:]) else None
-        return self._frame(start, 1, 0xFF, b"\xa3") if data is None else self._frame(start, 1, code, who + data)
+            data = self._tags.write(number, bank, word, told[9:], told[:4]) or b"\0"
+        if isinstance(data, Refusal):
+            return self._frame(start, 1, 0xFF, bytes([self._error(code, data)]))
+        return self._frame(start, 1, code, who + data)
+
+    @staticmethod
+    def _error(code: int, refusal: Refusal) -> int:
+        """A0 or B0 and the tag's own code; 16: access failed; 09, 10: no tag answered to a read, a write."""
+        if refusal.gen2 is not None:
+            return (0xA0 if code == 0x39 else 0xB0) | refusal.gen2
+        if refusal is Refusal.PASSWORD:
+            return 0x16
+        return 0x09 if code == 0x39 else 0x10
 
     def _frame(self, start: int, kind: int, code: int, parameters: bytes) -> bytes:
         body = bytes([kind, code]) + len(parameters).to_bytes(2, "big") + parameters
@@ -168,6 +188,9 @@ class R2000(Polled):
             return 1, None
         return size, frame if frame[2] in (self.ADDRESS, 0xFF) else b""
 
+    def _refusals(self) -> dict[str, int]:
+        return self._tags.counters
+
     def answer(self, command: bytes, now: float) -> Iterator[bytes]:
         if not command:
             return  # for another reader on the line
@@ -202,6 +225,7 @@ class R2000(Polled):
             yield self._frame(bytes([code, 0x41]))
             return
         bank, word, words = told[4:7] if writes else told[:3]
+        password = told[:4] if writes else told[3:7].ljust(4, b"\0")
         heard = [tag for tag in self._field.round(now, self._antenna + 1) if self._match in (b"", tag.number)]
         if not heard:
             yield self._frame(bytes([code, 0x36]))
@@ -209,13 +233,21 @@ class R2000(Polled):
             who = pc(tag.number) + tag.number
             who += crc_gen2(who)
             place = bytes([6 << 2 | self._antenna & 3, 1])
+            if writes and len(told) != 7 + 2 * words:
+                yield self._frame(bytes([code, 0x41]))
+                continue
             if writes:
-                done = len(told) == 7 + 2 * words and self._tags.write(tag.number, bank, word, told[7:])
-                answer = who + bytes([0x10 if done else 0x33])
+                refusal = self._tags.write(tag.number, bank, word, told[7:], password)
+                if refusal is Refusal.GONE:
+                    yield self._frame(bytes([code, 0x36]))
+                    continue
+                failed = 0x40 if refusal is Refusal.PASSWORD else 0x33
+                answer = who + bytes([0x10 if refusal is None else failed])
             else:
-                data = self._tags.read(tag.number, bank, word, words)
-                if data is None:
-                    yield self._frame(bytes([code, 0x32]))
+                data = self._tags.read(tag.number, bank, word, words, password)
+                if isinstance(data, Refusal):
+                    failed = {Refusal.PASSWORD: 0x40, Refusal.GONE: 0x36}.get(data, 0x32)
+                    yield self._frame(bytes([code, failed]))
                     continue
                 answer = who + data + bytes([len(data)])
             yield self._frame(bytes([code]) + len(heard).to_bytes(2, "big") + bytes([len(answer) - 1]) + answer + place)
@@ -249,6 +281,9 @@ class Reader18(Polled):
             return 1, None
         return size, frame if frame[1] in (self.ADDRESS, 0xFF) else b""
 
+    def _refusals(self) -> dict[str, int]:
+        return self._tags.counters
+
     def answer(self, command: bytes, now: float) -> Iterator[bytes]:
         if not command:
             return
@@ -270,11 +305,17 @@ class Reader18(Polled):
             return self._frame(bytes([code, 0xFF]))
         if number not in [tag.number for tag in self._field.round(now)]:
             return self._frame(bytes([code, 0xFB]))
+        password = rest[-4:]
+        told_back: bytes | Refusal
         if code == 0x02:
-            data = self._tags.read(number, rest[0], rest[1], rest[2])
-            return self._frame(bytes([code, 0xFC, 0x03]) if data is None else bytes([code, 0x00]) + data)
-        done = self._tags.write(number, rest[0], rest[1], rest[2:-4])
-        return self._frame(bytes([code, 0x00]) if done else bytes([code, 0xFC, 0x04]))
+            told_back = self._tags.read(number, rest[0], rest[1], rest[2], password)
+        else:
+            told_back = self._tags.write(number, rest[0], rest[1], rest[2:-4], password) or b""
+        if not isinstance(told_back, Refusal):
+            return self._frame(bytes([code, 0x00]) + told_back)
+        if told_back.gen2 is not None:
+            return self._frame(bytes([code, 0xFC, told_back.gen2]))
+        return self._frame(bytes([code, 0x05 if told_back is Refusal.PASSWORD else 0xFB]))
 
     def _inventory(self, now: float) -> Iterator[bytes]:
         heard = [tag.number for tag in self._field.round(now)]

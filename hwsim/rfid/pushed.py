@@ -7,14 +7,28 @@ from typing import Final
 
 from hwsim.rfid.checks import crc_gen2, crc_mercury, pc
 from hwsim.rfid.field import Field
+from hwsim.rfid.memory import Refusal, TagMemory
 
 MAX_COMMAND: Final = 300
 
 
 class Mercury:
-    """`FF len op …`: op 2F starts reading; then a frame for each tag, and once a second a sign of life without one."""
+    """`FF len op …`: op 2F starts reading; then a frame for each tag, and once a second a sign of life without one.
+
+    28 reads and 24 writes memory of the first tag that a mask over the EPC bank finds, while it does not read by itself
+    and once 93 has set the protocol (ThingMagic's Mercury API, serial reader).
+    """
 
     _KEEP_ALIVE: Final = 1.0
+    _GEN2: Final = b"\x00\x05"
+    _NO_PROTOCOL, _NO_TAG, _INVALID_OPCODE, _WRONG_LENGTH, _WRONG_PARAMETER = 0x0401, 0x0400, 0x0101, 0x0100, 0x0105
+    _REFUSALS: Final = {
+        Refusal.NO_PLACE: 0x0423,
+        Refusal.LOCKED: 0x0424,
+        Refusal.POWER: 0x042B,
+        Refusal.PASSWORD: 0x0420,
+        Refusal.GONE: 0x0400,
+    }
 
     def __init__(self, field: Field) -> None:
         self._field = field
@@ -22,6 +36,8 @@ class Mercury:
         self._next: float | None = None
         self._alive = 0.0
         self._commands = 0
+        self._tags = TagMemory(field)
+        self._protocol = b""
 
     @property
     def due(self) -> float | None:
@@ -31,11 +47,11 @@ class Mercury:
     @property
     def counters(self) -> dict[str, int]:
         """Commands understood, and what the field counts."""
-        return {"commands": self._commands, **self._field.counters}
+        return {"commands": self._commands, **self._field.counters, **self._tags.counters}
 
     def power_on(self, now: float) -> Sequence[bytes]:
         """It does not read before it is told to."""
-        self._typed, self._next = b"", None
+        self._typed, self._next, self._protocol = b"", None, b""
         return ()
 
     def receive(self, data: bytes, now: float) -> Sequence[bytes]:
@@ -80,9 +96,55 @@ class Mercury:
             self._next, self._alive = now, now + self._KEEP_ALIVE
         elif operation == 0x2F:
             self._next = None
-        elif operation not in (0x03, 0x91, 0x92, 0x93, 0x97, 0x9A):
-            return self._frame(operation, b"", status=0x0101)
+        elif operation == 0x93:
+            self._protocol = data
+        elif operation in (0x24, 0x28) and self._next is None:
+            return self._memory(operation, data, now)
+        elif operation not in (0x03, 0x91, 0x92, 0x97, 0x9A):
+            return self._frame(operation, b"", status=self._INVALID_OPCODE)
         return self._frame(operation, b"")
+
+    def _memory(self, operation: int, data: bytes, now: float) -> bytes:
+        """`ms (2) option [metadata (2)] …`, then what the option byte announces: password, place, bits and mask."""
+        if self._protocol != self._GEN2:
+            return self._frame(operation, b"", status=self._NO_PROTOCOL)
+        option, reads = data[2] if len(data) > 2 else 0, operation == 0x28
+        if reads and not option & 0x10:
+            return self._frame(operation, b"", status=self._WRONG_PARAMETER)
+        fixed = 2 + 1 + (2 + 1 + 4 + 1 if reads else 4 + 1)
+        if reads:
+            bank, word, words = data[5], int.from_bytes(data[6:10], "big"), data[10]
+        else:
+            bank, word, words = data[7], int.from_bytes(data[3:7], "big"), 0
+        password, at, mask, rest = bytes(4), 0, b"", data[fixed:]
+        if option & 0x07 == 0x05:
+            password, rest = rest[:4], rest[4:]
+        elif option & 0x07 == 0x04:
+            width = 2 if option & 0x20 else 1
+            password, at = rest[:4], int.from_bytes(rest[4:8], "big")
+            bits = int.from_bytes(rest[8 : 8 + width], "big")
+            size = (bits + 7) // 8
+            mask, rest = rest[8 + width : 8 + width + size], rest[8 + width + size :]
+            if bits % 8 or len(mask) != size:
+                return self._frame(operation, b"", status=self._WRONG_LENGTH)
+        elif option & 0x07:
+            return self._frame(operation, b"", status=self._WRONG_PARAMETER)
+        if at != 0x20 and mask:
+            return self._frame(operation, b"", status=self._WRONG_PARAMETER)
+        if reads == bool(rest):
+            return self._frame(operation, b"", status=self._WRONG_LENGTH)
+        heard = [tag for tag in self._field.round(now) if tag.number.startswith(mask)]
+        if not heard:
+            return self._frame(operation, b"", status=self._NO_TAG)
+        number = heard[0].number
+        told: bytes | Refusal
+        if reads:
+            told = self._tags.read(number, bank, word, words, password)
+        else:
+            told = self._tags.write(number, bank, word, rest, password) or b""
+        if isinstance(told, Refusal):
+            return self._frame(operation, b"", status=self._REFUSALS[told])
+        return self._frame(operation, data[2:5] + told if reads else b"")
 
     def _frame(self, operation: int, data: bytes, status: int = 0) -> bytes:
         body = bytes([len(data), operation]) + status.to_bytes(2, "big") + data

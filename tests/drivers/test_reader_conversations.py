@@ -96,6 +96,7 @@ def test_r2000_tells_which_tag_its_memory_is_of(specs: Mapping[str, DriverSpec])
         ("uhf-m100", "bb003900090000000003000200044b7e"),
         ("uhf-r2000", "a0060181030204cf"),
         ("uhf-reader18", "18ff0206e2000017221101441890abcd030204000000000749"),
+        ("mercury", "ff202803e8140000030000000204000000000000002060e2000017221101441890abcd05c4"),
     ],
 )
 def test_memory_is_asked_for_as_the_manuals_have_it(
@@ -108,7 +109,7 @@ def test_memory_is_asked_for_as_the_manuals_have_it(
     assert codec.read_memory(3, 2, 4).data.hex() == question
 
 
-@pytest.mark.parametrize("family", ["uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288"])
+@pytest.mark.parametrize("family", ["uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288", "mercury"])
 def test_only_the_chosen_of_two_tags_is_read_and_written(family: str, specs: Mapping[str, DriverSpec]) -> None:
     one, other = bytes(range(12)), bytes(range(100, 112))
     reader = READERS[family](Field([Tag(number=one), Tag(number=other)]))
@@ -196,13 +197,13 @@ def llrp(specs: Mapping[str, DriverSpec]) -> Codec:
 
 def started(codec: Codec, at: float) -> list[str]:
     said = words(codec.tick(at)) + words(codec.feed(GREETING, at))
-    for question in (3, 21, 20, 24):
-        said += words(codec.feed(answer(question, code=101 if question == 21 else 0), at))
+    for question in (3, 21, 41, 20, 24):
+        said += words(codec.feed(answer(question, code=101 if question in (21, 41) else 0), at))
     return [each[:4] for each in said if not each.startswith("status")]
 
 
 def test_the_reader_is_set_up_question_by_question(llrp: Codec) -> None:
-    assert started(llrp, 10.0) == ["0403", "0415", "0414", "0418", "0440"]
+    assert started(llrp, 10.0) == ["0403", "0415", "0429", "0414", "0418", "0440"]
 
 
 def test_a_keepalive_is_answered_with_its_number(llrp: Codec) -> None:
@@ -239,7 +240,7 @@ def test_a_reader_with_another_client_is_left_in_peace(llrp: Codec) -> None:
 def test_a_question_that_is_refused_is_named(llrp: Codec, refused: int) -> None:
     llrp.tick(10.0)
     llrp.feed(GREETING, 10.0)
-    for question in (3, 21, 20, 24):
+    for question in (3, 21, 41, 20, 24):
         outputs = llrp.feed(answer(question, code=100 if question == refused else 0), 10.0)
         if question == refused:
             break
@@ -248,14 +249,14 @@ def test_a_question_that_is_refused_is_named(llrp: Codec, refused: int) -> None:
     assert "100" in outputs[-1].reason
 
 
-@pytest.mark.parametrize("silent_after", range(4))
+@pytest.mark.parametrize("silent_after", range(5))
 def test_a_question_without_an_answer_ends_the_conversation(llrp: Codec, silent_after: int) -> None:
     llrp.tick(10.0)
     llrp.feed(GREETING, 10.0)
-    for question in (3, 21, 20, 24)[:silent_after]:
+    for question in (3, 21, 41, 20, 24)[:silent_after]:
         llrp.feed(answer(question), 10.0)
     (hang_up,) = words(llrp.tick(20.0))
-    names = ("SET_READER_CONFIG", "DELETE_ROSPEC", "ADD_ROSPEC", "ENABLE_ROSPEC")
+    names = ("SET_READER_CONFIG", "DELETE_ROSPEC", "DELETE_ACCESSSPEC", "ADD_ROSPEC", "ENABLE_ROSPEC")
     assert hang_up == f"hang up: the reader does not answer {names[silent_after]}"
 
 

@@ -6,6 +6,7 @@ be hit, told to the operator in words, and over in the end: the reader reads aga
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,13 @@ from pathlib import Path
 import pytest
 
 from drivers import bundle
+from drivers.rfid._llrp_messages import (
+    ADD_ACCESSSPEC,
+    ENABLE_ACCESSSPEC,
+    access_spec,
+    message,
+    write_operation,
+)
 from drivers.session import DeviceSession
 from edge_agent.driver import Busy, Disconnected, PortUrl
 from edge_agent.model import DeviceEvent, Status, TagRead
@@ -22,6 +30,7 @@ from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
 
 PATIENCE = 40.0
+CLOSE_CONNECTION = 14
 TAGS = 12
 LLRP = {spec.id: spec for spec in bundle().drivers}["llrp"]
 TCP = {spec.scheme: spec for spec in bundle().transports}["tcp"]
@@ -120,6 +129,24 @@ def test_a_reader_that_believes_in_its_old_client_is_told_apart_from_one_that_is
     (status,) = [event for event in events if isinstance(event, Status)]
     assert (status.status, status.detail) == ("error", "the reader is connected to another client")
     assert reader.refused == 1
+
+
+def test_what_an_earlier_client_left_to_be_done_with_tags_is_not_done(reader: LlrpReader) -> None:
+    """It was killed between asking for a write and its report; the reader would write when the inventory begins."""
+    write = write_operation(7, 3, 0, b"LEFT", bytes(4))
+    left = access_spec(7, b"", write)  # any tag
+    host, port = reader.name.removeprefix("tcp:").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+        client.sendall(message(ADD_ACCESSSPEC, 1, left) + message(ENABLE_ACCESSSPEC, 2, (7).to_bytes(4, "big")))
+        client.sendall(message(CLOSE_CONNECTION, 3))
+        while client.recv(4096):
+            pass
+    assert reader.access_specs == 1
+    reading = opened(reader.name)
+    read_until(reading, some_tags)
+    reading.close()
+    assert (reader.access_specs, reader.accessed) == (0, 0)
+    assert reader.wrong == []
 
 
 CONFIG = """\

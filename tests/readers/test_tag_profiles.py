@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from real_pcscd import READER, Pcscd
 
 from drivers.transports import pcsc
+from edge_agent.cli import tags_cmd
 from edge_agent.cli.app import run
 from edge_agent.driver import PortUrl
 from edge_agent.tag_profile import BadProfile, parse_profile
@@ -20,6 +21,7 @@ from hwsim.ports import TcpPort
 from hwsim.rfid import READERS
 from hwsim.rfid.card import VirtualCard
 from hwsim.rfid.field import Field, Tag
+from hwsim.rfid.llrp import LlrpReader
 
 CARD = """\
 name = "market-card"
@@ -279,7 +281,7 @@ def test_keys_are_asked_for_and_guarded(files: Path, capsys: pytest.CaptureFixtu
 NUMBER = bytes.fromhex("3034257bf7194e4000001a85")
 
 
-MEMORY = ("uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288")
+MEMORY = ("uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288", "mercury", "llrp")
 RENUMBER = """
 
 [[read]]
@@ -301,18 +303,41 @@ word = 2
 """
 
 
-def played(family: str, *numbers: bytes) -> Device:
-    tags = [Tag(number=number) for number in numbers]
-    return Device(READERS[family](Field(tags, missed=0.2)), TcpPort())
+class Played:
+    """A reader with tags before it on a port of its own, whatever its family."""
+
+    def __init__(self, family: str, *tags: Tag, missed: float = 0.2) -> None:
+        field = Field(tags, missed=missed)
+        self.reader = LlrpReader(field) if family == "llrp" else Device(READERS[family](field), TcpPort())
+
+    def __enter__(self) -> Played:
+        self.reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.reader.stop()
+
+    @property
+    def port(self) -> str:
+        return self.reader.name if isinstance(self.reader, LlrpReader) else self.reader.port.name
+
+    @property
+    def counters(self) -> Mapping[str, Any]:
+        return self.reader.report if isinstance(self.reader, LlrpReader) else self.reader.instrument.counters
 
 
+def played(family: str, *numbers: bytes) -> Played:
+    return Played(family, *(Tag(number=number) for number in numbers))
+
+
+@pytest.mark.usefixtures("listen_briefly")
 @pytest.mark.parametrize("family", MEMORY)
 def test_a_tag_is_read_and_written(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "uhf.toml").write_text(UHF.replace("uhf-m100", family) + RENUMBER)
     other = (NUMBER[:-4] + b"\x00\x00\x00\x07").hex().upper()
     more = ("--set", f"own={other}", "--set", "crate=BLUE-07")
     with played(family, NUMBER) as device:
-        port = device.port.name
+        port = device.port
         assert run(tags("write", port, files, *more, profile="uhf.toml")) == 2  # only shown
         assert other in capsys.readouterr().err
         assert run(tags("write", port, files, *more, "--active", profile="uhf.toml")) == 0
@@ -327,7 +352,7 @@ def test_a_tag_is_read_and_written(family: str, files: Path, capsys: pytest.Capt
 
 def test_what_is_only_shown_is_not_written(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with played("uhf-m100", NUMBER) as device:
-        port = device.port.name
+        port = device.port
         assert run(tags("write", port, files, "--set", "crate=BLUE-07", profile="uhf.toml")) == 2
         capsys.readouterr()
         assert run(tags("read", port, files, profile="uhf.toml")) == 0
@@ -340,7 +365,7 @@ def test_a_place_that_a_tag_does_not_have_is_told(family: str, files: Path, caps
         UHF.replace("uhf-m100", family).replace("word = 2\nwords = 4", "word = 90\nwords = 4")
     )
     with played(family, NUMBER) as device:
-        assert run(tags("read", device.port.name, files, profile="uhf.toml")) == 69
+        assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
     assert "user: " in capsys.readouterr().err
 
 
@@ -349,13 +374,144 @@ def test_with_two_tags_none_is_touched(family: str, files: Path, capsys: pytest.
     (files / "uhf.toml").write_text(UHF.replace("uhf-m100", family))
     with played(family, NUMBER, bytes(reversed(NUMBER))) as device:
         more = ("--set", "crate=X", "--active")
-        assert run(tags("write", device.port.name, files, *more, profile="uhf.toml")) == 69
-        assert device.instrument.counters["commands"] > 0
+        assert run(tags("write", device.port, files, *more, profile="uhf.toml")) == 69
+        assert device.counters["answers"] > 0
     assert "2 tags are heard, one is wanted" in capsys.readouterr().err
 
 
 def test_a_reader_without_memory_commands_says_so(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", "mercury"))
-    with played("mercury", NUMBER) as device:
-        assert run(tags("read", device.port.name, files, profile="uhf.toml")) == 69
-    assert "mercury cannot read or write the memory of tags" in capsys.readouterr().err
+    (files / "uhf.toml").write_text(UHF.replace("uhf-m100", "rdm6300").replace("length = 12", "length = 5"))
+    with Played("rdm6300", Tag(number=bytes(range(5)))) as device:
+        assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
+    told = capsys.readouterr().err
+    assert "rdm6300 cannot read or write the memory of tags; llrp, mercury, uhf-m100" in told
+
+
+# What a tag refuses, and what becomes of a write that fails
+
+PASSWORD = "11223344"
+LOCKED = Tag(number=NUMBER, locked=frozenset((3,)), password=bytes.fromhex(PASSWORD))
+WRITE = ("--set", "crate=BLUE-07", "--active")
+
+
+@pytest.fixture
+def listen_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here it is known that one tag is there."""
+    monkeypatch.setattr(tags_cmd, "_LISTEN", 0.2)
+
+
+def crate_profile(files: Path, family: str, *, password: bool = False) -> None:
+    text = UHF.replace("uhf-m100", family)
+    if password:
+        text = text.replace('bank = "user"', 'bank = "user"\npassword = "{key:access}"')
+        (files / "keys").write_text(f"access={PASSWORD}\n")
+    (files / "uhf.toml").write_text(text)
+
+
+def crate(device: Played, files: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What stands in the tag's user memory, read by itself."""
+    capsys.readouterr()
+    assert run(tags("read", device.port, files, profile="uhf.toml")) == 0
+    return str(json.loads(capsys.readouterr().out)["fields"]["crate"])
+
+
+@pytest.mark.usefixtures("listen_briefly")
+@pytest.mark.parametrize("family", MEMORY)
+def test_what_is_locked_is_told_and_is_as_before(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate_profile(files, family)
+    with Played(family, LOCKED, missed=0.0) as device:
+        assert run(tags("write", device.port, files, *WRITE, profile="uhf.toml")) == 69
+        told = capsys.readouterr().err
+        assert device.counters["refused_locked"] > 0
+        assert crate(device, files, capsys) == ""
+    assert ("write failed" if family == "uhf-r2000" else "user: the tag is locked") in told
+    assert "user was not written: it is as before" in told
+
+
+@pytest.mark.usefixtures("listen_briefly")
+@pytest.mark.parametrize("family", MEMORY)
+def test_with_its_password_a_locked_tag_is_written(
+    family: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crate_profile(files, family, password=True)
+    keys = ("--keys", str(files / "keys"))
+    with Played(family, LOCKED) as device:
+        assert run(tags("write", device.port, files, *WRITE, *keys, profile="uhf.toml")) == 0
+        out, err = capsys.readouterr()
+    assert json.loads(out)["fields"]["crate"] == "BLUE-07"
+    assert PASSWORD not in out + err
+
+
+@pytest.mark.usefixtures("listen_briefly")
+@pytest.mark.parametrize("family", MEMORY)
+def test_a_wrong_password_is_told(family: str, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate_profile(files, family, password=True)
+    (files / "keys").write_text("access=99999999\n")
+    with Played(family, LOCKED, missed=0.0) as device:
+        assert run(tags("read", device.port, files, "--keys", str(files / "keys"), profile="uhf.toml")) == 69
+        assert device.counters["refused_password"] > 0
+    told = capsys.readouterr().err
+    assert "user: the tag" in told
+    assert ("refused" if family in ("mercury", "llrp") else "does not take the password") in told
+
+
+def test_a_password_has_four_bytes_and_is_a_key(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate_profile(files, "uhf-m100", password=True)
+    (files / "keys").write_text("access=1122\n")
+    assert run(tags("read", "tcp:127.0.0.1:9", files, "--keys", str(files / "keys"), profile="uhf.toml")) == 65
+    assert "access: 2 bytes; a password of a tag has four" in capsys.readouterr().err
+    assert run(tags("read", "tcp:127.0.0.1:9", files, profile="uhf.toml")) == 2
+    assert "wants the keys access" in capsys.readouterr().err
+    with pytest.raises(BadProfile, match=r"read\[1\].password: '11223344'; right would be {key:NAME}, in a step that"):
+        parse_profile(UHF.replace('bank = "user"', f'bank = "user"\npassword = "{PASSWORD}"', 1), "p")
+
+
+@pytest.mark.usefixtures("listen_briefly")
+@pytest.mark.parametrize("family", MEMORY)
+def test_a_tag_whose_power_fails_is_told_as_written_in_part(
+    family: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crate_profile(files, family)
+    with Played(family, Tag(number=NUMBER, words=2), missed=0.0) as device:
+        assert run(tags("write", device.port, files, *WRITE, profile="uhf.toml")) == 69
+        told = capsys.readouterr().err
+        assert device.counters["refused_power"] > 0
+        assert crate(device, files, capsys) == "BLUE"
+    assert "user was written in part: it is now 424C554500000000" in told
+    if family == "llrp":
+        assert "too little power to write; 2 of 4 words were written" in told
+
+
+@pytest.mark.usefixtures("listen_briefly")
+@pytest.mark.parametrize("family", MEMORY)
+def test_a_tag_that_left_in_between_is_told_and_nothing_waits_for_it(
+    family: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crate_profile(files, family)
+    with Played(family, Tag(number=NUMBER, accesses=2), missed=0.0) as device:  # the third is the write
+        assert run(tags("write", device.port, files, *WRITE, profile="uhf.toml")) == 69
+        assert device.counters["refused_gone"] == 1
+        if isinstance(device.reader, LlrpReader):
+            assert device.reader.access_specs == 0, "it would be written when it comes again"
+            assert device.reader.wrong == []
+    told = capsys.readouterr().err
+    assert "user: " in told
+    assert "what stands on the tag now could not be read: read it again before it is used" in told
+
+
+def test_options_of_the_reader_are_taken(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate_profile(files, "uhf-m100")
+    with played("uhf-m100", NUMBER) as device:
+        assert run(tags("read", device.port, files, "--option", "frame=AA", profile="uhf.toml")) == 0
+        capsys.readouterr()
+        assert run(tags("read", device.port, files, "--option", "frame=CC", profile="uhf.toml")) == 2
+    assert "--option: frame: " in capsys.readouterr().err
+
+
+def test_a_reader_with_another_client_is_told(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crate_profile(files, "llrp")
+    with played("llrp", NUMBER) as device:
+        assert isinstance(device.reader, LlrpReader)
+        device.reader.hold()
+        assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
+    assert "the reader is connected to another client" in capsys.readouterr().err
