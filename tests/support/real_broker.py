@@ -13,9 +13,10 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 
 
 class Mosquitto:
-    """A broker on a free port of loopback, without persistence unless `lines` say so. `kill` is kill -9; `start` brings it back empty.
+    """A broker on a free port of loopback, without persistence unless `lines` say so.
 
-    `lines` stand before the listener in its configuration, `listener` behind it.
+    `kill` is kill -9; `start` brings it back empty. `lines` stand before the listener in its configuration, `listener`
+    behind it.
     """
 
     def __init__(self, folder: Path, lines: Sequence[str] = (), listener: Sequence[str] = ()) -> None:
