@@ -29,7 +29,6 @@ from edge_agent.driver import (
     Watchful,
 )
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import (
     DeviceEvent,
     DeviceState,
@@ -43,9 +42,10 @@ from edge_agent.model import (
     TagRead,
 )
 from edge_agent.retry import Backoff
-from edge_agent.ring import Ring
 from edge_agent.supervisor.counters import Counters
+from edge_agent.supervisor.mailbox import Mailbox
 from edge_agent.supervisor.plausible import plausible
+from edge_agent.supervisor.ring import Ring
 from edge_agent.supervisor.widths import Widths
 
 _READ_TIMEOUT: Final = 0.25
