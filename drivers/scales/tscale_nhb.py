@@ -22,7 +22,8 @@ DIALECT = Dialect(
     forms=(
         Form(
             pattern=re.compile(
-                rb"(?P<stability>ST|US),(?P<basis>GS|NT)(?=[ +-].{10}\Z)%b(?=...\Z) *(?P<unit>[A-Za-z%%]{1,3}) *" % SIGNED
+                rb"(?P<stability>ST|US),(?P<basis>GS|NT)(?=[ +-].{10}\Z)%b(?=...\Z) *(?P<unit>[A-Za-z%%]{1,3}) *"
+                % SIGNED
             ),
             whole=True,
         ),
