@@ -30,7 +30,7 @@ from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
 from tests.readers.gate import gate_config
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 CLOSE_CONNECTION = 14
 TAGS = 12
 LLRP = {spec.id: spec for spec in bundle().drivers}["llrp"]
@@ -96,7 +96,7 @@ def test_a_connection_that_is_half_open_is_noticed(reader: LlrpReader, network: 
 
 
 def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader: LlrpReader) -> None:
-    reading = opened(reader.name)
+    reading = opened(reader.name, keepalive_s=60)  # it is the connection that tells here, not silence
     read_until(reading, some_tags)
     reader.switch(False)
     _, why = lost(reading)
@@ -107,7 +107,7 @@ def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            reading = opened(reader.name)
+            reading = opened(reader.name, keepalive_s=60)
             break
         except Disconnected:
             assert time.monotonic() < until
