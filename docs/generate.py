@@ -24,7 +24,7 @@ from edge_agent.records.bodies import BODIES, Amend, Void
 from edge_agent.registry import discover
 from edge_agent.uplink.contract import asyncapi
 from edge_agent.web import openapi
-from edge_agent.web.access import NARROWER, RIGHTS, ROUTES, Right, Role
+from edge_agent.web.access import AT_THE_BOX, NARROWER, RIGHTS, ROUTES, Right
 from edge_agent.web.api import OPERATIONS
 
 ROOT = Path(__file__).parent.parent
@@ -253,10 +253,10 @@ SCHEMAS = "docs/reference/schemas"
 def access() -> str:
     """Every route of the page with the roles that may use it, and every operation of the local API with its scope."""
     parts = [NOTE, "# Routes and roles\n", "What each does is in [api.md](api.md).\n", "## The page\n"]
-    roles = list(Role)
-    parts.append("| route | right | nobody | " + " | ".join(roles) + " |\n|---|---|---|" + "---|" * len(roles))
+    held_by = {**RIGHTS, "at the box, no PINs": AT_THE_BOX}
+    parts.append("| route | right | nobody | " + " | ".join(held_by) + " |\n|---|---|---|" + "---|" * len(held_by))
     for rule in ROUTES:
-        held = ["yes" if rule.right in RIGHTS[role] else "" for role in roles]
+        held = ["yes" if rule.right in rights else "" for rights in held_by.values()]
         right = f"{rule.right}, at the scale" if rule.at_scale else str(rule.right)
         nobody = "yes" if rule.right is Right.ANYONE else ""
         parts[-1] += f"\n| {rule.method} `{rule.path}` | {right} | {nobody} | {' | '.join(held)} |"

@@ -5,7 +5,8 @@ has whole, what lies in `refused` it does not want. A move between them is one r
 that is set aside loses nothing; the worst is to send a file twice.
 
 A file counts as kept after its bytes and its name are synchronised. It gets no more room than `max_bytes`: the oldest
-delivered go first, never one that waits.
+delivered go first, never one that waits. What the tiles of the page show stays after its delivery, up to half of the
+room, the newest first.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -50,7 +51,8 @@ class NotTaken(Exception):
 
 
 class Attachments:
-    """The folder of one store. Thread-safe. `changed` is called when something new waits to be sent."""
+    """The folder of one store. Thread-safe. `changed` is called when something new waits to be sent, `shown` for the
+    hashes that the page still shows when room has to be made; it must not ask anything of this object."""
 
     def __init__(
         self, folder: Path, *, max_bytes: int, largest: int = LARGEST, spare_bytes: int = 0, owner: bool = True
@@ -65,6 +67,7 @@ class Attachments:
         self._states: dict[str, State] = {}
         self._order: dict[State, dict[str, None]] = {state: {} for state in STATES}
         self.changed: Callable[[], None] = lambda: None
+        self.shown: Callable[[], Collection[str]] = frozenset
         self._bring_up(owner)
 
     def _bring_up(self, owner: bool) -> None:
@@ -103,11 +106,12 @@ class Attachments:
         if len(data) > self._largest:
             raise NotTaken("too-large", f"{len(data)} bytes, at most {self._largest}")
         name = hashlib.sha256(data).hexdigest()
+        shown = self.shown()
         with self._lock:
             state = self._states.get(name)
             if state is not None and self._whole(name, state):
                 return Attachment(name, len(data), media_type, state)
-            self._make_room(len(data))
+            self._make_room(len(data), shown)
             self._write(name, data)
             self._place(name, "waiting", len(data))
         self.changed()
@@ -137,20 +141,32 @@ class Attachments:
         for directory in (folder, self.folder, self.folder.parent):
             _sync(directory)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, shown: Collection[str]) -> None:
         """Let the oldest delivered go until there is room. Raises `NotTaken` where there is none."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        may_go = self._may_go(shown)
         while True:
             over = sum(self._sizes.values()) + size > self._max_bytes
             short = shutil.disk_usage(self.folder).free < size + self._spare
             if not (over or short):
                 return
-            oldest = next(iter(self._order["delivered"]), None)
+            oldest = next(may_go, None)
             if oldest is None:
-                what = f"more than {self._max_bytes} bytes wait for the platform" if over else "the disk is full"
+                full = f"what waits for the platform or is shown fills the {self._max_bytes} bytes"
+                what = full if over else "the disk is full"
                 raise NotTaken("no-room", what)
             (self.folder / "delivered" / oldest).unlink(missing_ok=True)
             del self._order["delivered"][oldest], self._states[oldest], self._sizes[oldest]
+
+    def _may_go(self, shown: Collection[str]) -> Iterator[str]:
+        """What is delivered and may be given up, oldest first."""
+        left = self._max_bytes // 2
+        stays = set()
+        for name in reversed(self._order["delivered"]):
+            if name in shown and self._sizes[name] <= left:
+                left -= self._sizes[name]
+                stays.add(name)
+        return iter([name for name in self._order["delivered"] if name not in stays])
 
     def find(self, name: str) -> Attachment | None:
         """What is known of a hash; None where it is not here."""

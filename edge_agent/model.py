@@ -36,7 +36,8 @@ class Reading:
     is `ok`. `unit` is None where the frame carries none. `unit_price` and `amount` are the texts of a
     price-computing scale. `tare` is the tare text where the same frame carries it. `counter` is what changes from
     frame to frame where frames carry such (a number, a clock): one that stands still is a dead source that something
-    repeats. `raw` holds every byte of the frame.
+    repeats. `late` is for how many seconds, at most, it waited to be fetched, where whoever reads the port was held up;
+    a session says so, no codec. `raw` holds every byte of the frame.
     """
 
     weight: str | None
@@ -49,6 +50,7 @@ class Reading:
     amount: str | None = None
     tare: str | None = None
     counter: str | None = None
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

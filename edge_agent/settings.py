@@ -15,7 +15,7 @@ from edge_agent.city import load_city
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config
 from edge_agent.config import Station as StationSection
-from edge_agent.registrar import Registrar
+from edge_agent.office.registrar import Registrar
 from edge_agent.registry import Registry
 from edge_agent.station import BatchRules, Settings, Share, TagRules
 from edge_agent.station.base import Capacity
@@ -58,6 +58,7 @@ def station_settings(section: StationSection, config: Config, registry: Registry
             stable_ms=rules.stable_ms,
             stable_band=rules.stable_band,
             stable_readings=rules.stable_readings,
+            empty_readings=rules.empty_readings,
             additions=rules.additions if rules.additions is not None else section.mode in ADDITIONS_BY_DEFAULT,
         ),
         auto_confirm=rules.auto_confirm,

@@ -80,6 +80,11 @@ class Tiles:
         """How often anything was changed: another number is another arrangement."""
         return sum(laid.changes for laid in self._laid.values())
 
+    def pictures(self) -> set[str]:
+        """The attachments that some tile shows."""
+        looks = [look for laid in self._laid.values() for look in laid.looks.values()]
+        return {look["picture"] for look in looks if "picture" in look}
+
     def lay(self, station: str | None, goods: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Goods in the order of a station's tiles and with their looks; those without a place there come last."""
         laid = self._laid.get(station or "", _Laid())

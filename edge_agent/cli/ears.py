@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent import clock
-from edge_agent.commissioning import steady
 from edge_agent.model import Reading
+from edge_agent.workshop.commissioning import steady
 
 if TYPE_CHECKING:
     from edge_agent.config import Config, Device
@@ -107,7 +107,7 @@ def _on_port(registry: Registry, device: Device, ear: Ear, stop: threading.Event
         try:
             while not stop.is_set():
                 for event in session.read(0.25):
-                    if isinstance(event, Reading):
+                    if isinstance(event, Reading) and not event.late:
                         ear.hear(event)
         except TransportError as problem:
             ear.fail(problem)

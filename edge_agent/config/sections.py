@@ -118,7 +118,7 @@ class StoreSection(_Section):
     attachments_max_bytes: int = Field(
         500_000_000,
         ge=1_000_000,
-        description="room for pictures and certificates; bytes",
+        description="room for pictures and certificates, half of it at most for what tiles show; bytes",
     )
     attachment_max_bytes: int = Field(
         10_485_760, ge=10_000, le=67_108_864, description="largest picture or certificate; bytes"
@@ -229,7 +229,12 @@ class Rules(_Section):
     zero_band: Mass = Field("5 g", validate_default=True, description="up to this the platter counts as empty")
     stable_ms: int = Field(500, ge=50, le=10_000, description="time within stable_band that makes a reading stable; ms")
     stable_band: Mass = Field("2 g", validate_default=True, description="how far readings may differ and be stable")
-    stable_readings: int = Field(2, ge=1, le=20, description="readings in a row that must agree before a capture")
+    stable_readings: int = Field(
+        2, ge=1, le=20, description="how many of the last 2n-1 readings must show the same weight before a capture"
+    )
+    empty_readings: int = Field(
+        1, ge=1, le=20, description="readings in a row within zero_band after which the platter counts as empty"
+    )
     additions: bool | None = Field(None, description="goods added without return to zero; absent: as the mode has it")
     auto_confirm: bool = Field(False, description="sale: a stable load of chosen goods is a sale without confirmation")
     round_off: Literal["none", "jiao", "yuan"] = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -232,6 +233,9 @@ class Platter:
         self.cycle = WeighCycle(settings.rules)
         self.observation: Observation | None = None
         self.reading: Reading | None = None
+        self._last: deque[tuple[Observation, Reading, int | None]] = deque(
+            maxlen=2 * settings.rules.stable_readings - 1
+        )
         self._mass: int | None = None
         self._without = "disconnected"  # the word while there is no reading
 
@@ -258,10 +262,11 @@ class Platter:
             return
         self.observation, self.reading = observation, event
         mass = None
-        unit = self.unit
+        unit = self._unit(observation, event)
         if event.condition == "ok" and event.weight is not None and unit is not None:
             mass = to_milligrams(event.weight, unit)
         self._mass = mass
+        self._last.append((observation, event, mass))
         weight = Weight(mass_mg=mass, stability=event.stability, condition=event.condition)
         self.cycle.weight(weight, observation.at.mono_ms)
 
@@ -282,7 +287,21 @@ class Platter:
         """The unit of the newest reading: the frame's own, else the one configured for the device."""
         if self.observation is None or self.reading is None:
             return None
-        return self.reading.unit or self._settings.units.get(self.observation.device)
+        return self._unit(self.observation, self.reading)
+
+    def shown(self, load: Load) -> tuple[Observation, Reading, str]:
+        """What the scale said when it last showed the mass of a load of this moment, and the unit it was in.
+
+        The newest reading may be another one: a damaged frame that the others outvote.
+        """
+        for observation, reading, mass in reversed(self._last):
+            unit = self._unit(observation, reading)
+            if mass == load.mass_mg and unit is not None:
+                return observation, reading, unit
+        raise AssertionError("no reading of this load")
+
+    def _unit(self, observation: Observation, reading: Reading) -> str | None:
+        return reading.unit or self._settings.units.get(observation.device)
 
 
 class Platters:
@@ -321,10 +340,7 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
 
     Goods added to what was there before are weighed as the difference; what was there is their tare.
     """
-    assert platter.observation is not None
-    assert platter.reading is not None
-    assert platter.unit is not None
-    reading = platter.reading
+    observation, reading, unit = platter.shown(load)
     flags: list[Flag] = []
     gross = tare = None
     net = load.mass_mg
@@ -336,7 +352,7 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         gross, tare = net, 0
     elif reading.basis == "net":
         if reading.tare is not None:
-            tare = to_milligrams(reading.tare, platter.unit)
+            tare = to_milligrams(reading.tare, unit)
             gross = None if tare is None else net + tare
             tare_kind = "weighed"
     else:
@@ -345,21 +361,21 @@ def weighed_fields(settings: Settings, platter: Platter, load: Load) -> dict[str
         flags.append("loaded_at_start")
     if load.unsteady:
         flags.append("unstable")
-    flags += settings.capacity(platter.observation.device).doubts(
+    flags += settings.capacity(observation.device).doubts(
         load.mass_mg if gross is None else gross,
-        load.mass_mg if platter.unit in _EXACT else None,
+        load.mass_mg if unit in _EXACT else None,
         settings.min_capacity_mg,
     )
-    flags += settings.device_flags(platter.observation.device, platter.observation.at)
+    flags += settings.device_flags(observation.device, observation.at)
     return {
-        "device": platter.observation.device,
-        "driver": platter.observation.driver,
+        "device": observation.device,
+        "driver": observation.driver,
         "gross_mg": gross,
         "tare_mg": tare,
         "net_mg": net,
         "tare_kind": tare_kind,
         "indication": reading.weight,
-        "unit": platter.unit,
+        "unit": unit,
         "stability": reading.stability,
         "raw": reading.raw.hex(),
         "flags": tuple(flags),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edge_agent.catalogue import Catalogue
 from edge_agent.clock import rfc3339
-from edge_agent.model import Command, Instant
+from edge_agent.model import Command, Instant, Reading
 from edge_agent.records.bodies import Body, Environment, Loss, RecallHit, Stocktake
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import Draft
@@ -69,6 +69,11 @@ class Quantity:
                 self.platter.cycle.take_by_hand(unsteady=self.load.unsteady)
             else:
                 self.platter.cycle.take()
+
+    @property
+    def reading(self) -> Reading | None:
+        """What the scale said of the load; None where it comes from no scale."""
+        return None if self.platter is None or self.load is None else self.platter.shown(self.load)[1]
 
     @property
     def net_mg(self) -> int | None:

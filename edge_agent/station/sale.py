@@ -389,7 +389,7 @@ class SaleStation:
         The scale's amount is for all that lies on it, so where goods were added to others, or crates or deductions
         subtracted, it says nothing.
         """
-        reading = quantity.platter.reading if quantity.platter is not None else None
+        reading = quantity.reading
         usual = self._books.catalogue.price(goods.code, day, self._settings.party)
         quote = self._quote(goods, usual, None if reading is None else reading.unit_price)
         mass = None if quantity.net_mg is None else quantity.goods_mg

@@ -17,6 +17,8 @@ MOST_AMOUNT: Final = 10_000_000_000
 """Fen; a hundred million yuan."""
 
 _MOST_HELD: Final = 20
+_NAMED: Final = 3
+"""Goods by which a ticket on hold is known again."""
 _PAY_METHODS: Final = ("cash", "card", "wechat", "alipay", "unionpay", "ecny", "account", "other")
 
 
@@ -71,14 +73,24 @@ class Till:
         return [line for line in self._desk.books.sales.on(ticket) if line.settled_by is None]
 
     def _on_hold(self) -> list[dict[str, Any]]:
-        """The tickets on hold with what is still to be paid of them; those of which nothing is are no longer there."""
+        """The tickets on hold with what is still to be paid of them, and what they begin with; those of which nothing
+        is are no longer there."""
         if not self._tickets.held:
             return []
-        found: dict[str, list[int]] = {name: [] for name in self._tickets.held}
+        found: dict[str, list[Line]] = {name: [] for name in self._tickets.held}
         for line in self._desk.books.sales:
             if line.settled_by is None and line.data["ticket"] in found:
-                found[line.data["ticket"]].append(line.left_fen or 0)
-        return [{"ticket": name, "lines": len(fen), "fen": sum(fen)} for name, fen in found.items() if fen]
+                found[line.data["ticket"]].append(line)
+        return [
+            {
+                "ticket": name,
+                "lines": len(lines),
+                "fen": sum(line.left_fen or 0 for line in lines),
+                "goods": _named(lines),
+            }
+            for name, lines in found.items()
+            if lines
+        ]
 
     def begin_ticket(self, command: Command, arguments: Arguments) -> Sequence[Draft]:
         """The lines from now on are of one ticket, until it is settled: `ticket`, which may be one that is on hold, or
@@ -183,3 +195,9 @@ class Till:
             **(quantity.fields | amount),
         )
         return self._desk.taken(quantity, draft)
+
+
+def _named(lines: Sequence[Line]) -> list[str]:
+    """The first goods of some lines, each once."""
+    names = dict.fromkeys(line.data["goods_name"] or line.data["goods_code"] for line in lines)
+    return list(names)[:_NAMED]

@@ -4,6 +4,9 @@ The cycle, never the value or the time, says what one weighing is: two equal wei
 goods left on the platter are one. A platter that was loaded when watching began waits for zero first. A
 moving, overloaded or underloaded scale is a state and never a mass of zero.
 
+What is taken is the value that most of the last readings showed, so that one damaged frame, however little it is off,
+is never a weighing and never moves one.
+
     empty --(mass >= min_load)--> loading --(stable)--> stable --take()--> captured
       ^                              |                     |                  |
       |<--(within zero band)---------+<----(moving)--------+                  |
@@ -14,6 +17,7 @@ moving, overloaded or underloaded scale is a state and never a mass of zero.
 from __future__ import annotations
 
 import enum
+from collections import deque
 from dataclasses import dataclass
 
 from edge_agent.model import Condition, Stability
@@ -36,8 +40,10 @@ class CycleRules:
 
     `min_load` is the least mass that counts as a load, `zero_band` the distance from zero within which the
     platter counts as empty. Where the instrument does not tell stability, readings that stay within
-    `stable_band` for `stable_ms` are stable. In any case `stable_readings` readings in a row must agree before
-    a load is stable: one damaged frame is then never a weighing.
+    `stable_band` for `stable_ms` are stable. In any case a load is stable only once `stable_readings` of the last
+    `2 * stable_readings - 1` readings within that band showed the same mass, which is then its mass. A scale so fine
+    that its readings hardly ever repeat is stable after `stable_ms` and more than twice that many, with the middle one
+    of the last. The platter is empty again after `empty_readings` readings in a row within `zero_band`.
     """
 
     min_load: int
@@ -46,6 +52,7 @@ class CycleRules:
     stable_band: int
     stable_readings: int
     additions: bool
+    empty_readings: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,23 +83,46 @@ class Load:
 
 
 class _Run:
-    """Readings in a row that agree with one another."""
+    """Readings in a row that agree with one another within a band; the last of them, as many as can outvote some.
 
-    __slots__ = ("highest", "lowest", "newest", "readings", "since_ms")
+    `value` is the mass in the middle of the last ones: that of the majority, where there is one; `agreed` says whether
+    there is.
+    """
 
-    def __init__(self, mass: int, mono_ms: int) -> None:
-        self.newest = self.lowest = self.highest = mass
+    __slots__ = ("_highest", "_last", "_lowest", "_needed", "agreed", "readings", "since_ms", "value")
+
+    def __init__(self, mass: int, mono_ms: int, needed: int) -> None:
+        self._last: deque[int] = deque((mass,), maxlen=2 * needed - 1)
+        self._needed = needed
+        self.value = self._lowest = self._highest = mass
         self.since_ms = mono_ms
         self.readings = 1
+        self.agreed = needed == 1
 
     def extend(self, mass: int, band: int) -> bool:
         """Take one more reading, unless the run would then be wider than `band`."""
-        lowest, highest = min(self.lowest, mass), max(self.highest, mass)
-        if highest - lowest > band:
-            return False
-        self.newest, self.lowest, self.highest = mass, lowest, highest
+        if mass > self._highest:
+            if mass - self._lowest > band:
+                return False
+            self._highest = mass
+        elif mass < self._lowest:
+            if self._highest - mass > band:
+                return False
+            self._lowest = mass
         self.readings += 1
+        last = self._last
+        last.append(mass)
+        if self._lowest == self._highest:  # as most scales at rest: nothing to count
+            self.agreed = self.readings >= self._needed
+        else:
+            self.value = sorted(last)[len(last) // 2]
+            self.agreed = last.count(self.value) >= self._needed
         return True
+
+    @property
+    def long(self) -> bool:
+        """Whether so many readings did not leave the band that their middle is good although none repeats."""
+        return self.readings > 2 * self._needed
 
 
 class WeighCycle:
@@ -104,6 +134,7 @@ class WeighCycle:
         self._run: _Run | None = None
         self._base = 0
         self._steady = False
+        self._zeros = 0  # readings in a row that showed nothing on the platter
         self._newest: int | None = None  # what the scale shows now; None where it shows no mass
 
     @property
@@ -121,7 +152,7 @@ class WeighCycle:
         """The load that could be taken now."""
         if self._phase is not Phase.STABLE or self._run is None:
             return None
-        return Load(mass_mg=self._run.newest, base_mg=self._base)
+        return Load(mass_mg=self._run.value, base_mg=self._base)
 
     def weight(self, weight: Weight, mono_ms: int) -> None:
         """Take one reading."""
@@ -129,6 +160,7 @@ class WeighCycle:
         self._newest = mass if weight.condition == "ok" else None
         if weight.condition != "ok" or mass is None:
             self._unsteady()
+            self._zeros = 0
             # An overload is a load being put on; an underload says nothing about the goods.
             if weight.condition == "overload" and self._phase in (Phase.EMPTY, Phase.STABLE):
                 self._phase = Phase.LOADING
@@ -145,6 +177,7 @@ class WeighCycle:
         steady again.
         """
         self._unsteady()
+        self._zeros = 0
         self._newest = None
         if self._phase is Phase.STABLE:
             self._phase = Phase.LOADING
@@ -167,7 +200,7 @@ class WeighCycle:
             return Load(mass_mg=mass, base_mg=self._base, after_start=after_start, unsteady=True)
         if self._phase is not Phase.LOADED_AT_START or not self._steady or self._run is None:
             return None
-        return Load(mass_mg=self._run.newest, base_mg=0, after_start=True)
+        return Load(mass_mg=self._run.value, base_mg=0, after_start=True)
 
     def take_by_hand(self, *, unsteady: bool = False) -> Load | None:
         """Take such a load; None unless there is one."""
@@ -188,28 +221,34 @@ class WeighCycle:
         if stability == "moving":
             self._unsteady()
             return False
-        if self._run is None or not self._run.extend(mass, self._rules.stable_band):
-            self._run = _Run(mass, mono_ms)
-        if self._run.readings < self._rules.stable_readings:
-            return False
-        return stability == "stable" or mono_ms - self._run.since_ms >= self._rules.stable_ms
+        run, rules = self._run, self._rules
+        if run is None or not run.extend(mass, rules.stable_band):
+            run = self._run = _Run(mass, mono_ms, rules.stable_readings)
+        lasted = mono_ms - run.since_ms >= rules.stable_ms
+        return (lasted or stability == "stable") if run.agreed else (lasted and run.long)
+
+    @property
+    def _takeable(self) -> bool:
+        """Whether the platter is at rest with a load on it."""
+        return self._steady and self._run is not None and self._run.value - self._base >= self._rules.min_load
 
     def _advance(self, mass: int) -> None:
         rules = self._rules
-        unloaded = mass <= rules.zero_band  # below zero too: a tared container was lifted off with the goods
+        # below zero too: a tared container was lifted off with the goods
+        self._zeros = self._zeros + 1 if mass <= rules.zero_band else 0
+        unloaded = self._zeros >= rules.empty_readings
         match self._phase:
             case None:
                 self._phase = Phase.EMPTY if mass < rules.min_load else Phase.LOADED_AT_START
             case Phase.LOADED_AT_START | Phase.CAPTURED | Phase.UNLOADING if unloaded:
                 self._reset()
             case Phase.EMPTY if mass >= rules.min_load:
-                self._phase = Phase.STABLE if self._steady else Phase.LOADING
+                self._phase = Phase.STABLE if self._takeable else Phase.LOADING
             case Phase.LOADING | Phase.STABLE if unloaded:
                 self._reset()
             case Phase.LOADING | Phase.STABLE:
-                loaded = mass - self._base >= rules.min_load
-                self._phase = Phase.STABLE if self._steady and loaded else Phase.LOADING
-                if self._base and not loaded:
+                self._phase = Phase.STABLE if self._takeable else Phase.LOADING
+                if self._base and mass - self._base < rules.min_load and not self._takeable:
                     self._phase = Phase.CAPTURED
             case Phase.CAPTURED | Phase.UNLOADING:
                 self._after_capture(mass)
@@ -220,11 +259,11 @@ class WeighCycle:
         rules = self._rules
         if mass - self._base >= rules.min_load:
             if rules.additions:
-                self._phase = Phase.STABLE if self._steady else Phase.LOADING
+                self._phase = Phase.STABLE if self._takeable else Phase.LOADING
         elif self._base - mass > rules.stable_band:
             self._phase = Phase.UNLOADING
-            if self._steady and rules.additions:
-                self._base = mass  # what is left; goods added from here on are a new load
+            if self._steady and self._run is not None and rules.additions:
+                self._base = self._run.value  # what is left; goods added from here on are a new load
 
     def _reset(self) -> None:
         self._phase = Phase.EMPTY

@@ -17,6 +17,7 @@ class Counters:
     statuses: int = 0
     sales: int = 0
     rejected: int = 0
+    late: int = 0  # readings that had waited too long to be ones of now
     reasons: dict[str, int] = field(default_factory=dict)
 
     def count(self, event: DeviceEvent) -> None:
@@ -46,5 +47,6 @@ class Counters:
             "sales": self.sales,
             "statuses": self.statuses,
             "rejected": self.rejected,
+            "late": self.late,
             "reasons": dict(self.reasons),
         }

@@ -29,7 +29,6 @@ from edge_agent.driver import (
     Watchful,
 )
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import (
     DeviceEvent,
     DeviceState,
@@ -43,9 +42,10 @@ from edge_agent.model import (
     TagRead,
 )
 from edge_agent.retry import Backoff
-from edge_agent.ring import Ring
 from edge_agent.supervisor.counters import Counters
+from edge_agent.supervisor.mailbox import Mailbox
 from edge_agent.supervisor.plausible import plausible
+from edge_agent.supervisor.ring import Ring
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
@@ -263,6 +263,9 @@ class DeviceRunner:
 
     def _take(self, event: DeviceEvent) -> None:
         event = plausible(event)
+        if isinstance(event, Reading) and event.late > (self._spec.stale_after or _FROZEN_AFTER):
+            self._miss(event)
+            return
         self.counters.count(event)
         if isinstance(event, Rejected):
             self._bad_in_a_row += 1
@@ -279,6 +282,21 @@ class DeviceRunner:
                 self._change(DeviceState.CONNECTED, "data again")
             if not isinstance(event, Status):
                 self._deliver(event)
+        self._post_counters()
+
+    def _miss(self, reading: Reading) -> None:
+        """A reading that waited in the port while the agent stood still: its bytes are in the ring, it is counted, and
+        nothing is weighed with it, for what lies on the scale now may be something else.
+
+        Scans, tags and sales that waited are taken as any others. Each is a deed that somebody did once and will not do
+        again, and it is no less true for being heard of late; a scale says what it says again and again.
+        """
+        self.counters.late += 1
+        self._bad_in_a_row = 0
+        self._change(
+            DeviceState.STALE,
+            f"the agent stood still for {reading.late:.0f} s; what a scale said then is no weight of now",
+        )
         self._post_counters()
 
     def _frozen(self, reading: Reading) -> bool:

@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 
 class Role(enum.StrEnum):
-    """What a person is at the stall. On the box itself, without PINs, everybody is an operator."""
+    """What a person is at the stall. On the box itself, where nobody has a PIN, everybody is an operator with
+    somewhat more: `AT_THE_BOX`.
+    """
 
     OPERATOR = "operator"
     SUPERVISOR = "supervisor"
@@ -48,6 +50,11 @@ RIGHTS: Final = MappingProxyType(
     }
 )
 """What each role may do. A maintainer repairs and does not sell; a supervisor sells and does not repair."""
+
+
+AT_THE_BOX: Final = RIGHTS[Role.OPERATOR] | {Right.ARRANGE, Right.QUARANTINE}
+"""What whoever sits at a box may do where nobody has a PIN: it is their stall, so they lay out its goods and put right
+what was refused. Lifting stops of sale, inviting people and handling devices wants somebody who proves who they are."""
 
 
 class Rule(NamedTuple):

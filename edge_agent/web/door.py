@@ -16,7 +16,7 @@ from edge_agent.web.access import Right, Rule
 from edge_agent.web.answers import Refusal
 from edge_agent.web.guard import is_loopback
 from edge_agent.web.people import People
-from edge_agent.web.sessions import COOKIE, Session, Sessions, csrf_fits
+from edge_agent.web.sessions import COOKIE, VISIT, Session, Sessions, csrf_fits
 
 _LOCKED_MAY: Final = frozenset({"/api/sign-in", "/api/sign-in/card", "/api/sign-out", "/api/pair"})
 
@@ -74,8 +74,9 @@ class Door:
         return endpoint
 
     def cookie(self, answer: Response, session: Session) -> Response:
-        """The answer, with the session's cookie."""
-        answer.set_cookie(COOKIE, session.token, path="/", httponly=True, samesite="strict", secure=self._secure)
+        """The answer, with the session's cookie: a person's only where there is one, see `sessions`."""
+        name = VISIT if session.person is None else COOKIE
+        answer.set_cookie(name, session.token, path="/", httponly=True, samesite="strict", secure=self._secure)
         return answer
 
     def _who(self, request: Request, rule: Rule) -> Who:
@@ -83,7 +84,8 @@ class Door:
         address = client.host if client is not None else ""
         loopback = is_loopback(address)
         now = clock.monotonic()
-        session = self.sessions.find(request.cookies.get(COOKIE), now)
+        of_person, of_visit = (self.sessions.find(request.cookies.get(name), now) for name in (COOKIE, VISIT))
+        session = of_person or of_visit
         if session is None or session.loopback != loopback:
             # Somebody without a cookie may look where nobody has to sign in; a session of their own comes with
             # /api/session. This one is kept nowhere.

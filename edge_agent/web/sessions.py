@@ -1,7 +1,9 @@
 """Server-side sessions: who is at which page, since when, and whether the page is locked; monotonic seconds passed in.
 
-The cookie holds nothing but a random name. A session without a person may be anybody's; it is there for its CSRF
-token. Sessions live in memory: after a restart of the agent people sign in again.
+A cookie holds nothing but a random name. A session without a person may be anybody's; it is there for its CSRF token,
+and has a cookie of its own: what is answered to a page that asks who is there, however late, can never take the place
+of the cookie of somebody who has signed in meanwhile on another page of the same browser. Sessions live in memory:
+after a restart of the agent people sign in again.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge_agent.web.access import RIGHTS, Right, Role
+from edge_agent.web.access import AT_THE_BOX, RIGHTS, Right, Role
 from edge_agent.web.people import Person
 
 COOKIE: Final = "trace_session"
+"""The cookie of a person; only signing in sets it."""
+
+VISIT: Final = "trace_visit"
+"""The cookie of a session without a person."""
 
 _MOST: Final = 256
 _NAMELESS: Final = 12 * 3600.0
@@ -151,7 +157,9 @@ class Sessions:
     def rights(self, session: Session) -> frozenset[Right]:
         """What the session may do."""
         role = self.role(session)
-        return frozenset({Right.ANYONE}) if role is None else RIGHTS[role]
+        if role is None:
+            return frozenset({Right.ANYONE})
+        return AT_THE_BOX if session.person is None else RIGHTS[role]
 
     def at_scale(self, session: Session, station: str) -> bool:
         """Whether whoever uses this page stands at this station's scale and sees its display."""

@@ -149,12 +149,11 @@ class Signing:
         session = sessions.find(who.session.token, now)
         if session is None:
             return self.answer(sessions.make(who.address, loopback=who.loopback, now=now))
-        # No cookie: an answer that is late would put it over the one of whoever has signed in meanwhile.
         return reply(self._told(session))
 
     async def touch(self, _request: Request, who: Who) -> Response:
-        """The person is still there."""
-        return self.answer(who.session)
+        """The person is still there. No cookie: late, it would be put over that of whoever took over meanwhile."""
+        return reply(self._told(who.session))
 
     async def sign_out(self, _request: Request, who: Who) -> Response:
         """End the session."""
@@ -341,7 +340,7 @@ class Signing:
     def _shown(self, invitation: Invitation) -> dict[str, Any]:
         link = self._link(invitation)
         left = max(0, int(invitation.until - clock.monotonic()))
-        return {"code": invitation.code, "url": link, "svg": qr_svg(link).decode(), "expires_s": left}
+        return {"code": invitation.code, "url": link, "expires_s": left}
 
     def _bucket(self, who: Who) -> str:
         return bucket_address(who.address, loopback=who.loopback)

@@ -18,11 +18,11 @@ from drivers import bundle
 from edge_agent.board import Board
 from edge_agent.driver import READ_LIMIT, DriverSpec, PortUrl
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import DeviceState, Observation, Reading, StateChange
 from edge_agent.registry import Origin, Registry
-from edge_agent.ring import RING_BYTES, Ring
 from edge_agent.supervisor import DeviceRunner
+from edge_agent.supervisor.mailbox import Mailbox
+from edge_agent.supervisor.ring import RING_BYTES, Ring
 
 WITHIN = 20.0
 FROZEN = """\

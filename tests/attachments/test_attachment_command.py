@@ -76,6 +76,21 @@ def test_a_certificate_is_kept_listed_and_given_back(
         assert agent.status()["attachments"]["waiting"] == 1
 
 
+def test_a_picture_that_a_tile_or_the_catalogue_shows_is_kept_when_room_is_made(config: Path) -> None:
+    config.write_text(config.read_text().replace("[store]", "[store]\nattachments_max_bytes = 1_000_000"))
+    agent = Agent(*prepare(config))
+    agent.start()
+    on_tile, of_catalogue, other = (agent.attach(PDF + bytes([n]))["sha256"] for n in range(3))
+    agent.arrange("door", looks={"01": {"picture": on_tile}})
+    agent.import_catalogue(f"code,name,picture\n02,x,{of_catalogue}\n".encode(), kind="goods")
+    for name in (on_tile, of_catalogue, other):
+        agent._files.delivered(name)
+    for n in range(20):
+        agent._files.delivered(agent.attach(PDF + bytes([9, n]) * 40_000)["sha256"])
+    assert [agent.attachment(name) is not None for name in (on_tile, of_catalogue, other)] == [True, True, False]
+    agent.stop()
+
+
 def test_the_page_attaches_what_a_record_then_names(config: Path) -> None:
     agent = Agent(*prepare(config))
     agent.start()

@@ -97,6 +97,30 @@ def test_the_oldest_delivered_go_first_and_what_waits_never(tmp_path: Path) -> N
     assert kept.requeue() == 1
 
 
+def test_what_is_shown_stays_after_its_delivery_within_half_of_the_room(tmp_path: Path) -> None:
+    kept = attachments(tmp_path, max_bytes=100_000)
+    shown: set[str] = set()
+    kept.shown = lambda: shown
+    names = [kept.keep(picture(n)).sha256 for n in range(5)]
+    for name in names:
+        kept.delivered(name)
+    shown.update(names[:2])
+    for n in range(5, 8):
+        kept.delivered(kept.keep(picture(n)).sha256)
+    assert [kept.find(name) is not None for name in names] == [True, True, False, False, False]
+    # A third one is more than half of the room: the newest of them stay.
+    shown.add(kept.keep(picture(7)).sha256)
+    for n in range(8, 12):
+        kept.delivered(kept.keep(picture(n)).sha256)
+    assert [kept.find(name) is not None for name in names[:2]] == [False, True]
+    assert kept.find(hashlib.sha256(picture(7)).hexdigest()) is not None
+    # What is not shown any more goes as all others do.
+    shown.clear()
+    for n in range(12, 17):
+        kept.keep(picture(n))
+    assert kept.counts()["delivered"] == 0
+
+
 def test_states_survive_and_half_written_files_do_not(tmp_path: Path) -> None:
     kept = attachments(tmp_path)
     first, second, third = (kept.keep(picture(n)).sha256 for n in range(3))

@@ -11,8 +11,8 @@ import pytest
 
 from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
-from edge_agent.prober import Prober
 from edge_agent.registry import discover
+from edge_agent.workshop.prober import Prober
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings, weighings

@@ -1,9 +1,9 @@
-"""A line that turns over one bit in a hundred: how many wrong weights get past the checksum, and past the station.
+"""Lines that turn over one bit in a hundred, or lose bytes: how many wrong weights get past the driver and the station.
 
 Of a dialect with a checksum no more may get past the driver than past the bare checksum, which is computed here on its
-own: the frame's grammar can only help. A station takes a weight when two readings in a row agree, so the share of wrong
-captures is printed too. Of dialects without a checksum both shares are printed, because that rule is all they have: it
-keeps out what is farther off than the stable band.
+own: the frame's grammar can only help. A station takes a weight that two of the last three readings showed: the share
+of wrong captures is printed too, and how many loads were taken twice because a damaged frame said that the platter was
+empty. Of dialects without a checksum the same is printed, because that rule is all they have.
 """
 
 from __future__ import annotations
@@ -81,6 +81,19 @@ CHECKS: Mapping[str, Check] = {
 PLAIN = sorted(set(DIALECTS) - set(CHECKS))
 
 
+Hurt = Callable[[bytes, random.Random], bytes]
+"""What a line does to a frame."""
+
+
+def losing(share: float) -> Hurt:
+    """A line that loses this share of the bytes, as a port does whose bytes are not fetched in time."""
+
+    def hurt(frame: bytes, chance: random.Random) -> bytes:
+        return bytes(byte for byte in frame if chance.random() >= share)
+
+    return hurt
+
+
 def damaged(frame: bytes, chance: random.Random) -> bytes:
     """The frame with each bit turned over with the probability of the line."""
     flips = 0
@@ -144,6 +157,7 @@ class Rates:
     captured: int = 0
     captured_wrong: int = 0
     captured_far: int = 0
+    again: int = 0
 
     def line(self, driver: str) -> str:
         def share(part: int, whole: int) -> str:
@@ -152,11 +166,12 @@ class Rates:
         words = [f"{driver:20} undetected {share(self.wrong, self.damaged)} of {self.damaged} damaged frames"]
         words += [f"bare checksum {share(self.bare, self.damaged)}"] if driver in CHECKS else []
         station = f"after the station {share(self.captured_wrong, self.captured)} of {self.captured}"
-        return ", ".join([*words, station, f"beyond its band {share(self.captured_far, self.captured)}"])
+        beyond = f"beyond its band {share(self.captured_far, self.captured)}"
+        return ", ".join([*words, station, beyond, f"taken twice {share(self.again, self.captured)}"])
 
 
-def measured(spec: DriverSpec, weighings: int) -> Rates:
-    """Weighings over a line with bit errors: ten frames of nothing, ten of goods, goods of its own each time."""
+def measured(spec: DriverSpec, weighings: int, hurt: Hurt = damaged, rules: CycleRules = RULES) -> Rates:
+    """Weighings over a bad line: ten frames of nothing, ten of goods, goods of its own each time."""
     chance = random.Random(spec.id)
     source = Source(spec)
     rates = Rates()
@@ -164,10 +179,11 @@ def measured(spec: DriverSpec, weighings: int) -> Rates:
     loads = [source.frames(mass) for mass, _ in zip(masses(spec, source, chance), range(12), strict=False)]
     loads = [frames for frames in loads if frames]
     codec = listening(spec)
-    cycle = WeighCycle(RULES)
+    cycle = WeighCycle(rules)
     now = 0.0
     for number in range(weighings):
         goods = loads[number % len(loads)]
+        captured = rates.captured
         for stage in (empty or [], goods):
             for step in range(10):
                 now += 1 / FRAMES_A_SECOND
@@ -175,7 +191,7 @@ def measured(spec: DriverSpec, weighings: int) -> Rates:
                     cycle.weight(Weight(mass_mg=0, stability="stable", condition="ok"), round(now * 1000))
                     continue
                 frame, true = stage[step % len(stage)]
-                sent = damaged(frame, chance)
+                sent = hurt(frame, chance)
                 if sent != frame:
                     rates.damaged += 1
                     rates.bare += past_the_checksum(spec.id, frame, sent)
@@ -187,6 +203,7 @@ def measured(spec: DriverSpec, weighings: int) -> Rates:
                     if isinstance(event, Reading):
                         rates.wrong += event.weight is not None and (event.weight, event.unit) not in allowed
                         take(cycle, event, true, rates, allowed, round(now * 1000))
+        rates.again += max(0, rates.captured - captured - 1)
     return rates
 
 

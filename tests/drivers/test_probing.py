@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.driver import CodecOutput, DriverSpec, Send
-from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
+from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of, lines
 from hwsim.bench import scale_settings
 from hwsim.instruments import DIALECTS, Instrument, Scale
 from hwsim.load import Platter, random_goods, weighings

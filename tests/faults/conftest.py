@@ -283,3 +283,8 @@ def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def start_agent(tmp_path: Path) -> Callable[[str], AgentProcess]:
+    return lambda config: AgentProcess(tmp_path, config).start()

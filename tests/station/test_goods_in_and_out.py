@@ -412,7 +412,7 @@ def test_tickets_are_taken_up_after_a_restart(hall: Any) -> None:
     still_open = before.detail["ticket"]
     before.sell()
     after = hall.place("sale", "stall", tickets=Tickets.of(tickets.facts()))
-    assert after.detail["held"] == [{"ticket": on_hold, "lines": 1, "fen": sale["amount_fen"]}]
+    assert after.detail["held"] == [{"ticket": on_hold, "lines": 1, "fen": sale["amount_fen"], "goods": ["veg"]}]
     assert after.detail["ticket"] == still_open
     assert after.sell()["line"] == 2
     # The payment was committed, and the power went before that it is paid was noted.

@@ -100,6 +100,17 @@ def test_two_scales_of_a_station_never_mix(log: Place) -> None:
     assert [(r["device"], r["indication"]) for r in log.records] == [("s", "1.500"), ("t", "2.000")]
 
 
+def test_a_sale_confirmed_at_a_bad_frame_is_of_what_the_other_frames_say(sale: Place) -> None:
+    """The newest reading is off by a gram: mass, indication, raw bytes and price are those of the reading before."""
+    sale.weigh("0.000", "0.000", "1.500", "1.500", unit_price="4.00", amount="6.00")
+    sale.weigh("1.501", unit_price="7.00", amount="9.99")
+    assert sale.tell("goods", code="veg") is None
+    assert sale.tell("confirm") is None
+    record = sale.records[-1]
+    told = [record[key] for key in ("net_mg", "indication", "raw", "price_fen", "amount_fen")]
+    assert told == [1_500_000, "1.500", b"1.500".hex(), 400, 600]
+
+
 def test_a_sale_is_of_the_scale_that_has_a_load(sale: Place) -> None:
     for text in ("0.000", "0.000"):
         sale.see(reading(text), "s").see(reading(text), "t")

@@ -80,6 +80,65 @@ def test_a_swinging_weight_is_not_stable_by_time() -> None:
     assert Bench().feed(0, *[500, 503] * 30, stability="unknown").taken == []
 
 
+def test_a_bad_frame_within_the_band_is_neither_taken_nor_moves_what_is() -> None:
+    for bad in (499, 501, 502, 500.1):
+        for place in range(3):
+            readings: list[float] = [500, 500]
+            readings.insert(place, bad)
+            assert Bench().feed(0, *readings).taken == [500], readings
+
+
+def test_a_bad_frame_does_not_take_a_load_back_that_could_be_taken() -> None:
+    bench = Bench(take=False).feed(0, 500, 500, 501)
+    assert bench.cycle.phase is Phase.STABLE
+    assert bench.cycle.take() == Load(mass_mg=500 * GRAM, base_mg=0)
+
+
+def test_a_load_that_is_put_right_by_less_than_the_band_counts_as_shown_then() -> None:
+    bench = Bench(take=False).feed(0, *[500] * 50, 501, 501)
+    assert bench.cycle.take() == Load(mass_mg=501 * GRAM, base_mg=0)
+
+
+def test_a_last_digit_that_flickers_is_taken_with_the_third_reading() -> None:
+    for readings in ((500, 500.1, 500), (500, 500.1, 500.1)):
+        bench = Bench(take=False).feed(0, *readings[:2])
+        assert bench.cycle.load is None
+        bench.feed(readings[2])
+        assert bench.cycle.take() == Load(mass_mg=round(readings[2] * GRAM), base_mg=0)
+
+
+def test_a_scale_too_fine_to_repeat_itself_is_taken_after_the_time_of_rest() -> None:
+    fine = [500.003, 500.011, 500.007, 500.014, 500.001, 500.009]
+    for stability in ("stable", "unknown"):
+        bench = Bench().feed(0).feed(*fine[:5], stability=stability)
+        assert bench.taken == []
+        bench.feed(fine[5], stability=stability)
+        assert bench.taken == [500.009]  # the middle one of the last three
+
+
+def test_with_one_reading_wanted_the_first_stable_one_is_taken() -> None:
+    assert Bench(stable_readings=1).feed(0, 500, 0).taken == [500]
+
+
+def test_more_readings_wanted_outvote_more_bad_frames() -> None:
+    assert Bench(stable_readings=3).feed(0, 501, 500, 501, 500, 500, 0).taken == [500]
+    assert Bench(stable_readings=3).feed(0, 500, 500, 0).taken == []
+
+
+def test_an_empty_platter_may_have_to_be_shown_more_than_once() -> None:
+    """One damaged frame that says 0.000 makes a second weighing of one, unless that is asked for."""
+    readings = (0, 0, 500, 500, 0, 500, 500, 0, 0, 500, 500)
+    assert Bench().feed(*readings).taken == [500, 500, 500]
+    assert Bench(empty_readings=2).feed(*readings).taken == [500, 500]
+
+
+def test_a_load_is_never_taken_with_the_mass_of_the_empty_platter() -> None:
+    """A band wider than the least load lets zero and load into one run."""
+    bench = Bench(stable_band=50 * GRAM).feed(0, 0, 30)
+    assert bench.taken == []
+    assert bench.feed(30, 30).taken == [30]
+
+
 def test_overload_is_a_state_and_no_mass() -> None:
     bench = Bench().feed(0, 500).feed(*[None] * 5, condition="overload")
     assert bench.taken == []
@@ -184,22 +243,41 @@ def test_every_load_between_two_zeros_is_taken_exactly_once(loads: list[tuple[in
     assert bench.taken == [grams for grams, _ in loads]
 
 
-@given(st.lists(st.sampled_from([0, 3, 10, 500, 501, 900, None, -50]), max_size=60), st.data())
-def test_whatever_comes_nothing_is_taken_without_two_agreeing_readings(
-    values: list[int | None], data: st.DataObject
+@given(st.lists(st.sampled_from([0, 3, 10, 500, 501, 500.5, 900, None, -50]), max_size=60), st.data())
+def test_whatever_comes_nothing_is_taken_that_was_not_shown_twice_in_three_readings(
+    values: list[float | None], data: st.DataObject
 ) -> None:
-    """Any stream: a load taken was shown by the last two readings, and lies above the least load."""
+    """Any stream: a load taken was shown by two of the last three readings, and lies above the least load.
+
+    Where no reading repeats for a time, it is the middle one of three that lie within the band.
+    """
     cycle = WeighCycle(rules())
-    previous: float | None = None
+    last: list[float] = []
     for position, value in enumerate(values):
         stability = data.draw(st.sampled_from(["stable", "moving"]))
         condition = "ok" if value is not None else "overload"
-        mass = None if value is None else value * GRAM
+        mass = None if value is None else round(value * GRAM)
         cycle.weight(Weight(mass_mg=mass, stability=stability, condition=condition), position * 100)  # type: ignore[arg-type]
         load = cycle.take()
+        last = [*last[-2:], mass] if mass is not None and stability == "stable" else []
         if load is not None:
-            assert mass == load.mass_mg
             assert load.mass_mg >= 20 * GRAM
-            assert previous is not None
-            assert abs(previous - load.mass_mg) <= 2 * GRAM
-        previous = mass if stability == "stable" else None
+            assert last.count(load.mass_mg) >= 2 or (
+                sorted(last)[1] == load.mass_mg and max(last) - min(last) <= 2 * GRAM
+            )
+
+
+@given(
+    st.integers(30, 5_000),
+    st.integers(2, 12),
+    st.integers(-2 * GRAM, 2 * GRAM).filter(bool),
+    st.data(),
+    st.sampled_from(["stable", "unknown"]),
+)
+def test_one_bad_frame_anywhere_changes_no_weighing(
+    grams: int, readings: int, off_mg: int, data: st.DataObject, stability: str
+) -> None:
+    """A scale at rest, one frame that is off by up to the band, at any place: the load is as it is."""
+    shown = [float(grams)] * (readings + 5)
+    shown.insert(data.draw(st.integers(0, len(shown))), grams + off_mg / GRAM)
+    assert Bench().feed(0).feed(*shown, stability=stability).taken == [grams]

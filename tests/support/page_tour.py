@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from page_stand import LOST
 from playwright.sync_api import Page, expect
 from stall import Stall
 
@@ -24,7 +25,7 @@ SIZES = {
 }
 EVERY = [(locale, size) for size in SIZES for locale in ("zh-CN", "en-GB") if (locale, size) != ("zh-CN", "kiosk")]
 """Languages and sizes beside the one that each run of the tests looks at."""
-REFUSALS = ("ERR_INTERNET_DISCONNECTED", "409", "401", "403", "404")
+REFUSALS = (*LOST, "409", "401", "403", "404")
 """What a browser notes in its console where the box answers that something cannot be done."""
 
 

@@ -148,8 +148,24 @@ class Client:
 
     def __init__(self, host: str, port: int, *, tls: bool = False) -> None:
         self.host, self.port, self.tls = host, port, tls
-        self.cookie: str | None = None
+        self.cookies: dict[str, str] = {}
         self.csrf = ""
+
+    @property
+    def cookie(self) -> str | None:
+        """The header that a browser would send."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items()) or None
+
+    @cookie.setter
+    def cookie(self, header: str | None) -> None:
+        pairs = (each.strip().partition("=") for each in (header or "").split(";") if each.strip())
+        self.cookies = {name: value for name, _, value in pairs}
+
+    def take_cookie(self, header: str | None) -> None:
+        """An answer's Set-Cookie."""
+        if header is not None:
+            name, _, value = header.partition(";")[0].partition("=")
+            self.cookies[name] = value
 
     def connection(self, timeout: float = PATIENCE) -> http.client.HTTPConnection:
         """A connection to the server."""
@@ -173,9 +189,7 @@ class Client:
             data = None if method == "GET" else json.dumps({} if body is None else body).encode()
             connection.request(method, path, data, self.headers(headers))
             answer = connection.getresponse()
-            cookie = answer.getheader("set-cookie")
-            if cookie is not None:
-                self.cookie = cookie.partition(";")[0]
+            self.take_cookie(answer.getheader("set-cookie"))
             text = answer.read()
         finally:
             connection.close()

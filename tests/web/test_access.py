@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from stall_web import PINS, Client, WebStall, network_address, stall, with_people
 
-from edge_agent.web.access import RIGHTS, ROUTES, Right, Role, Rule
+from edge_agent.web.access import AT_THE_BOX, RIGHTS, ROUTES, Right, Role, Rule
 
 ROLES = (None, *Role)
 
@@ -137,6 +137,39 @@ def test_signing_in_makes_the_old_cookie_worthless(market: WebStall) -> None:
     assert other.get("/api/state")[0] == 401
 
 
+def set_cookie_of(client: Client, method: str, path: str, body: bytes | None = None) -> str | None:
+    """The Set-Cookie of an answer, which the client does not take: it is late."""
+    connection = client.connection()
+    try:
+        connection.request(method, path, body, client.headers())
+        answer = connection.getresponse()
+        answer.read()
+        return answer.getheader("set-cookie")
+    finally:
+        connection.close()
+
+
+def test_a_late_answer_to_another_page_of_the_browser_signs_nobody_out(market: WebStall) -> None:
+    """Whatever was asked before somebody signed in, and is answered after it, leaves them signed in."""
+    browser = market.client(lan=True)
+    late = [set_cookie_of(browser, "GET", "/api/session")]  # another page asks, and its answer is on its way
+    browser.get("/api/session")
+    assert browser.sign_in("operator")[0] == 200
+    late.append(set_cookie_of(browser, "POST", "/api/session/touch", b"{}"))
+    assert browser.sign_in("supervisor")[0] == 200  # somebody else takes over
+    assert late[0] is not None
+    for each in late:
+        browser.take_cookie(each)
+        assert browser.get("/api/session")[1]["role"] == "supervisor"
+    # The page that was answered late has the token of a session that is not used any more, and is told to ask anew.
+    browser.csrf = "x"
+    assert browser.do("confirm")[1]["error"] == "csrf"
+    # Signing out ends it, whatever cookies are left.
+    browser.get("/api/session")
+    assert browser.post("/api/sign-out")[1]["signed_in"] is False
+    assert browser.get("/api/state")[0] == 401
+
+
 def test_the_cookie_is_kept_from_scripts_and_other_sites(market: WebStall) -> None:
     connection = market.client(lan=True).connection()
     connection.request("GET", "/api/session")
@@ -172,7 +205,15 @@ def test_without_pins_the_box_itself_is_an_operator(tmp_path: Path, free_port: C
             None,
         )
         assert session["at_scale"] == ["A12", "door", "lab"]
-        assert client.get("/api/state")[0] == 200
+        assert set(session["rights"]) == AT_THE_BOX - {Right.ANYONE}
+        for rule in [rule for rule in ROUTES if rule.path not in LONG and rule.right is not Right.ANYONE]:
+            status = answer_to(client, rule)
+            assert (status == 403) is (rule.right not in AT_THE_BOX), (rule, status)
+            assert status != 401, rule
+        # Its goods and what was refused are theirs; what needs somebody who proves who they are is not.
+        assert client.post("/api/tiles", {"station": "A12", "order": ["1"]})[0] == 200
+        assert client.get("/api/quarantine") == (200, {"rows": [], "total": 0})
+        assert client.do("release", "lab")[0] == 403
         assert client.get("/api/log")[0] == 403
         assert client.post("/api/pairing", {"person": "9"})[0] == 403
 

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from page_stand import LOST, people_of, sign_in
 from playwright.sync_api import Page, expect
 from stall import Stall, goods_csv
 
 from edge_agent.agent import Agent
 from edge_agent.preparing import prepare
-from edge_agent.web.access import Role
-from edge_agent.web.people import People
 
 NewPage = Callable[..., Page]
 
-PINS = {"03": "270318", "05": "918273"}
-REFUSED = ("401", "403", "ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE")
+REFUSED = ("401", "403", *LOST)
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGP8z4APMOGVHbHSAEEsAROxCnMTAAAAAElFTkSuQmCC"
 )
@@ -26,19 +24,14 @@ PNG = base64.b64decode(
 
 @pytest.fixture
 def stall(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Stall]:
-    people = People(tmp_path / "pins.json")
-    people.put("03", name="王芳", role=Role.OPERATOR, pin=PINS["03"])
-    people.put("05", name="李强", role=Role.SUPERVISOR, pin=PINS["05"])
-    made = Stall(tmp_path, free_port(), web=f'pin_file = "{tmp_path}/pins.json"')
+    made = Stall(tmp_path, free_port(), web=people_of(tmp_path))
     yield made
     made.close()
 
 
 def signed_in(new_page: NewPage, stall: Stall, person: str, *, phone: bool = False) -> Page:
     page = new_page(stall.url, size=(412, 839) if phone else (1024, 600), phone=phone, expected=REFUSED)
-    page.locator(".sign .reasons button", has_text={"03": "王芳", "05": "李强"}[person]).click()
-    page.locator("#pin").fill(PINS[person])
-    page.locator(".sign .confirm").click()
+    sign_in(page, person)
     expect(page.locator(".tile")).to_have_count(7)
     return page
 

@@ -12,47 +12,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from page_stand import sign_in, stand
 from page_tour import EVERY, REFUSALS, SIZES, Screen, click, look, visit
 from playwright.sync_api import Page, expect
-from real_broker import Mosquitto
 from stall import Scale, Stall
-
-from edge_agent.web.access import Role
-from edge_agent.web.people import People
-from hwsim.city import City
 
 NewPage = Callable[..., Page]
 
-UPLINK = """\
-[uplink]
-host = "127.0.0.1"
-port = {port}
-tls = false
-"""
-PINS = {"03": "270318", "05": "618033", "09": "414213"}
 REFUSED = "trace.return.v1"
 
 
 @dataclass
 class Office:
-    """The stall, the city behind it, and a scale that nobody has configured."""
+    """The stall, and a scale that nobody has configured."""
 
     stall: Stall
-    city: City
     loose: Scale
 
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Office]:
     folder = tmp_path_factory.mktemp("office")
-    broker = Mosquitto(folder).start()
-    people = People(folder / "pins.json")
-    people.put("03", name="王芳", role=Role.OPERATOR, pin=PINS["03"])
-    people.put("05", name="李强", role=Role.SUPERVISOR, pin=PINS["05"])
-    people.put("09", name="赵敏", role=Role.MAINTAINER, pin=PINS["09"])
-    with City(broker.address, store=folder / "city.db", reject=[f"type={REFUSED}"]) as city:
-        web = f'pin_file = "{folder}/pins.json"'
-        stall = Stall(folder, port, uplink=UPLINK.format(port=broker.port), web=web)
+    with stand(folder, port, reject=[f"type={REFUSED}"]) as made:
+        stall = made.stall
         loose = Scale()
         stall.take_in("01230101", "20261126-11", 40_000_000)
         for weight in ("2.345", "0.850"):
@@ -68,17 +50,8 @@ def office(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Offi
         while stall.agent.status()["rejected"] != 1:
             assert time.monotonic() < deadline, stall.agent.status()
             time.sleep(0.05)
-        yield Office(stall, city, loose)
+        yield Office(stall, loose)
         loose.unplug()
-        stall.close()
-    broker.kill()
-
-
-def sign_in(page: Page, person: str) -> None:
-    page.locator(".sign .reasons button").nth(sorted(PINS).index(person)).click()
-    page.locator("#pin").fill(PINS[person])
-    page.locator(".sign button[type=submit]").click()
-    expect(page.locator(".who")).to_be_visible()
 
 
 def part(number: int, *then: str) -> Callable[[Page], Any]:

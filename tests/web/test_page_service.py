@@ -14,32 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from page_stand import CARD, PEOPLE, enter_pin, sign_in, stand
 from playwright.sync_api import APIResponse, FilePayload, Page, Route, expect
-from real_broker import Mosquitto
 from stall import Scale, Stall, frame
 from stall_web import new_token
 
 from edge_agent import logs
-from edge_agent.web.access import Role
-from edge_agent.web.people import People
-from hwsim.city import City
 from hwsim.device import Device
 from hwsim.ports import open_port
 from hwsim.printer import Printer
 
 NewPage = Callable[..., Page]
 
-UPLINK = """\
-[uplink]
-host = "127.0.0.1"
-port = {port}
-tls = false
-verdict_timeout = 3
-progress_timeout = 10
-"""
-PINS = {"03": "270318", "05": "618033", "09": "141421"}
-NAMES = {"03": "王芳", "05": "李强", "09": "赵工"}
-ROLES = {"03": Role.OPERATOR, "05": Role.SUPERVISOR, "09": Role.MAINTAINER}
 REFUSED = ("401", "408", "409", "400", "415", "429")
 """Answers of the server that this story asks for; the browser notes each in its console."""
 PNG = base64.b64decode(
@@ -49,11 +35,10 @@ PNG = base64.b64decode(
 
 @dataclass
 class Shop:
-    """The stall, its printer, and the city."""
+    """The stall and its printer."""
 
     stall: Stall
     printer: Device
-    city: City
 
     @property
     def paper(self) -> Printer:
@@ -65,17 +50,13 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     logs.configure()
-    broker = Mosquitto(folder).start()
-    people = People(folder / "pins.json")
-    for person, pin in PINS.items():
-        people.put(person, name=NAMES[person], role=ROLES[person], pin=pin)
-    people.put("05", card="0012345678")
-    web = f'pin_file = "{folder}/pins.json"\ntoken_file = "{folder}/tokens.json"'
+    web = f'token_file = "{folder}/tokens.json"'
+    reject = ["type=trace.sale.v1:once"]
     with (
-        City(broker.address, store=folder / "city.db", reject=["type=trace.sale.v1:once"]) as city,
         Device(Printer(), open_port("tcp:0"), name="printer") as printer,
+        stand(folder, port, reject=reject, web=web, printer=printer.port.name) as made,
     ):
-        stall = Stall(folder, port, uplink=UPLINK.format(port=broker.port), web=web, printer=printer.port.name)
+        stall = made.stall
         stall.take_in(
             "01230101",
             "20261126-11",
@@ -83,16 +64,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Shop]:
             origin_name="山东寿光",
             vouchers=[{"type": "commitment", "no": "HG2026112600071"}],
         )
-        yield Shop(stall, printer, city)
-        stall.close()
-    broker.kill()
-
-
-def sign_in(page: Page, person: str) -> None:
-    page.locator(".sign .reasons button", has_text=NAMES[person]).click()
-    page.locator("#pin").fill(PINS[person])
-    page.locator(".sign button[type=submit]").click()
-    expect(page.locator(".who")).to_contain_text(NAMES[person])
+        yield Shop(stall, printer)
 
 
 def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page: NewPage) -> None:
@@ -119,29 +91,40 @@ def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page
     with page.expect_response("**/api/session"):
         route.fulfill(response=response)
     page.wait_for_timeout(300)
-    expect(page.locator(".who")).to_contain_text(NAMES["09"])
+    expect(page.locator(".who")).to_contain_text(PEOPLE["09"].name)
     expect(page.locator(".gate")).to_have_count(0)
 
 
-def test_nobody_signs_in_beside_a_question_that_may_bring_another_cookie(shop: Shop, new_page: NewPage) -> None:
+def test_what_another_tab_is_told_late_signs_nobody_out(shop: Shop, new_page: NewPage) -> None:
+    """A second tab asks who is there while the first signs in; its answer, and the cookie in it, comes afterwards."""
     page = new_page(shop.stall.url, expected=REFUSED)
     expect(page.locator(".sign")).to_be_visible()
-    sent: list[str] = []
-    held: list[Route] = []
-    page.on("request", lambda request: sent.append(request.url.partition("/api/")[2]))
-    page.route("**/api/session", lambda route: held.append(route) if not held else route.continue_())
+    late: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            asked = {**route.request.headers, "cookie": ""}  # before this browser had one
+            late.append((route, route.fetch(headers=asked)))
+
+    other = page.context.new_page()
+    other.route("**/api/session", hold)
+    other.goto(shop.stall.url, wait_until="commit")
     deadline = time.monotonic() + 20
-    while not held:
+    while not late:
         assert time.monotonic() < deadline, "it never asked"
-        page.wait_for_timeout(50)
-    page.locator(".sign .reasons button", has_text=NAMES["09"]).click()
-    page.locator("#pin").fill(PINS["09"])
-    page.locator(".sign button[type=submit]").click()
-    page.wait_for_timeout(300)
-    assert "sign-in" not in sent
-    held[0].continue_()
-    expect(page.locator(".who")).to_contain_text(NAMES["09"])
-    assert sent.index("session") < sent.index("sign-in")
+        other.wait_for_timeout(50)
+    enter_pin(page, "09")
+    expect(page.locator(".who")).to_contain_text(PEOPLE["09"].name)
+    ((route, response),) = late
+    assert "set-cookie" in response.headers
+    with other.expect_response("**/api/session"):
+        route.fulfill(response=response)
+    page.reload(wait_until="commit")
+    expect(page.locator(".who")).to_contain_text(PEOPLE["09"].name)
+    other.reload(wait_until="commit")
+    expect(other.locator(".who")).to_contain_text(PEOPLE["09"].name)
 
 
 def sell(page: Page, shop: Shop, weight: str) -> None:
@@ -195,7 +178,7 @@ def test_a_maintainer_watches_restarts_and_reads_log_and_configuration(shop: Sho
     expect(page.locator("pre.out")).to_contain_text("device.restart")
     part(page, "配置")
     expect(page.locator("pre.out")).to_contain_text('"driver": "st-gs"')
-    expect(page.locator("pre.out")).not_to_contain_text(PINS["09"])
+    expect(page.locator("pre.out")).not_to_contain_text(PEOPLE["09"].pin)
 
 
 def test_probing_says_what_speaks_and_gives_a_block_to_copy(shop: Shop, new_page: NewPage) -> None:
@@ -393,9 +376,9 @@ def test_a_phone_is_paired_by_a_code_and_a_card_signs_in(shop: Shop, new_page: N
     kiosk.get_by_role("button", name="刷卡登录").click()
     expect(kiosk.get_by_role("button", name="请刷卡")).to_be_visible()
     for _ in range(40):  # the page's question may still be on its way: a card is held there until it is taken
-        shop.stall.scan("0012345678")
+        shop.stall.scan(CARD)
         kiosk.wait_for_timeout(500)
         if kiosk.locator(".who").count():
             break
     expect(kiosk.locator(".who")).to_contain_text("李强")
-    assert "0012345678" not in str(shop.stall.kept("scan"))
+    assert CARD not in str(shop.stall.kept("scan"))

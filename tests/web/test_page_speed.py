@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from page_stand import LOST
 from playwright.sync_api import Page, expect
 from stall import Stall, frame
 
@@ -41,7 +42,7 @@ def ms_of(values: list[float]) -> dict[str, int]:
 
 @pytest.mark.soak("how soon a weight is on the page, and the true state after a phone slept")
 def test_how_soon_a_weight_is_shown(stall: Stall, new_page: NewPage, record_property: Any) -> None:
-    page = new_page(stall.url, expected=("ERR_INTERNET_DISCONNECTED", "ERR_NETWORK_CHANGED"))
+    page = new_page(stall.url, expected=LOST)
     expect(page.locator(".value")).to_have_text("0.000")
     page.evaluate(WATCH)
     stall.scale.silent(True)

@@ -114,7 +114,7 @@ def test_a_ticket_on_hold_and_an_open_one_outlive_kill_9(agent: Agent) -> None:
     first = agent.detail()["ticket"]
     agent.do("ticket", hold=True)
     agent.kill()  # nothing was recorded since: only the answer says that it is on hold
-    assert agent.detail()["held"] == [{"ticket": first, "lines": 2, "fen": 600}]
+    assert agent.detail()["held"] == [{"ticket": first, "lines": 2, "fen": 600, "goods": ["鸡蛋"]}]
     assert agent.detail()["ticket"] is None
 
     agent.do("ticket")
@@ -135,7 +135,7 @@ def test_a_ticket_on_hold_and_an_open_one_outlive_kill_9(agent: Agent) -> None:
     agent.kill()
     detail = agent.detail()
     assert detail["ticket"] is None
-    assert detail["held"] == [{"ticket": second, "lines": 2, "fen": 600}]
+    assert detail["held"] == [{"ticket": second, "lines": 2, "fen": 600, "goods": ["鸡蛋"]}]
     paid = agent.kept("settlement")[-1]
     assert (paid["ticket"], paid["total_fen"], len(paid["lines"])) == (first, 720, 3)
     agent.do("ticket", ticket=second)

@@ -67,6 +67,9 @@ export async function act(name, args, done, station) {
   return answer;
 }
 
+// What a scanner read, for the station to make something of.
+export const scan = (text) => act("scan", { text }, "");
+
 export function tell(answer, done) {
   if (answer.ok) {
     if (done) {

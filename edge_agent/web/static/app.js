@@ -1,7 +1,7 @@
 // The page itself: what is around the screens, which screen is shown, keys, and what scanners type.
 import { h, render } from "./dom.js";
 import { s, change, keep, onChange, say, turn, view } from "./state.js";
-import { ask, order, tell, to } from "./api.js";
+import { ask, scan, to } from "./api.js";
 import { edition, speak } from "./load.js";
 import { absent, again, part } from "./lazy.js";
 import { start, restart, on } from "./stream.js";
@@ -9,7 +9,7 @@ import { listen, isField } from "./wedge.js";
 import { icon } from "./icons.js";
 import { open, sheet } from "./sheets.js";
 import * as sound from "./sound.js";
-import { gate } from "./sign.js";
+import { gate, isFirst } from "./sign.js";
 import { blocked } from "./blocked.js";
 import * as sell from "./sell.js";
 
@@ -58,7 +58,7 @@ function header() {
           stations.map((id) => h("option", { key: id, value: id }, id)))
         : h("span.stall", s.station)),
     operator ? h("button.chip.who", { title: say("hand-over"), onclick: () => open("who") },
-      icon("user"), " ", operator.name || operator.id) : null,
+      icon("user"), " ", operator.name || operator.id) : isFirst() ? h("button.chip", { onclick: () => change({ later: false }) }, icon("user"), " ", say("pair-it")) : null,
     h("p.chip.link", { role: "status", "data-state": link },
       h("span", { "aria-hidden": "true" }, glyph), " ", say(`link.${link}`),
       s.live && status.pending ? h("b", ` ${say("pending")} ${status.pending}`) : null),
@@ -139,7 +139,7 @@ function onScan(text) {
   sound.unlock();
   const shown = screen();
   if (shown && shown.onScan) shown.onScan(text);
-  else if (view()) order("scan", { text }).then((answer) => tell(answer, ""));
+  else if (view()) scan(text);
 }
 
 function onKey(event) {
@@ -231,21 +231,17 @@ async function loadCatalogue(pause) {
 }
 
 // Where the line cannot be had, it may be that the gateway began anew and knows nobody any more.
-// Not while somebody signs in: the answer may bring a cookie, and would put it over the one of the person.
-function whoAmI() {
-  if (s.signing) return;
+async function whoAmI() {
   const { signs } = s;
-  s.asked = ask("/api/session").then((session) => {
-    if (session.ok && signs === s.signs) change({ session });
-  });
+  const session = await ask("/api/session");
+  if (session.ok && signs === s.signs) change({ session });
 }
 
 async function begin() {
   while (!await speak(s.language).then(() => true, () => false)) await new Promise((go) => setTimeout(go, AGAIN));
   onChange(draw);
   fromHash();
-  whoAmI();
-  await s.asked;
+  await whoAmI();
   s.restart = () => {
     restart();
     loadCatalogue();

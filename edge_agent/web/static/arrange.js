@@ -3,10 +3,10 @@ import { h, key } from "./dom.js";
 import { s, change, say } from "./state.js";
 import { ask, tell } from "./api.js";
 import { photoKey } from "./photo.js";
+import { COLOURS } from "./sell.js";
 
 const SAVED_AFTER = 400; // ms without another move
 const WIDE = 320; // pixels of a tile's picture
-const COLOURS = ["#5b8c5a", "#b07d3c", "#b4525a", "#7a6aa8", "#3f87a6", "#9aa33f", "#c0743f", "#5d7186", "#a8578f", "#3f9a86"];
 
 let picked = "";
 let order = null; // codes, while they are moved

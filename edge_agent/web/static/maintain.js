@@ -166,7 +166,7 @@ addSheet("commission", (sheet) => {
 const log = (all) => [key(say("refresh"), enter), h("pre.out", { tabindex: "0" }, (all.lines || []).slice(-200).reverse().map((line) => {
   const rest = Object.keys(line).filter((name) => !["n", "time", "timestamp", "level", "event"].includes(name)).map((name) => `${name}=${typeof line[name] === "object" ? JSON.stringify(line[name]) : line[name]}`).join(" ");
   return `${String(line.time || line.timestamp || "").slice(11, 19)} ${line.level} ${line.event} ${rest}`;
-}).join("\n"))];
+}).join("\n") || "–")];
 
 const config = (all) => [h("p.note", all.file || ""), h("pre.out", { tabindex: "0" }, JSON.stringify(all.config, null, 2))];
 
@@ -176,12 +176,15 @@ function people(all) {
     ask("/api/pairing", invite).then((answer) => { data.invited = answer; if (!answer.ok) tell(answer); change({}); });
   };
   const set = (name) => (text) => { invite[name] = text.trim(); };
-  return [h("ul.lines", (all.people || []).map((each) => h("li", { key: each.id }, h("b", `${each.id} ${each.name || ""}`), h("span", say(`roles.${each.role}`)), key(say("remove"), () => then(ask(to`/api/people/${each.id}/remove`, {}), say("remove")), "button.small")))),
+  return [h("ul.lines", (all.people || []).map((each) => h("li", { key: each.id }, h("b", `${each.id} ${each.name || ""}`), h("span", say(`roles.${each.role}`)), key(say("remove"), () => open("remove", { person: each }), "button.small")))),
     h("form.card", { onsubmit: send }, h("h2", say("invite")), h("div.two", entry(say("person"), invite.person, set("person")), entry(say("name"), invite.name, set("name"))),
       field(say("role"), select(invite.role, ["operator", "supervisor", "maintainer"].map((role) => [role, say(`roles.${role}`)]), set("role"))),
       h("button.strong", { type: "submit", disabled: !invite.person }, say("invite"))),
     data.invited && data.invited.ok ? h("section.card", h("img.qr", { src: to`/api/pairing/${data.invited.code}.svg`, alt: say("pair") }), h("p.code", data.invited.code), h("p.note", data.invited.url)) : null];
 }
+
+addSheet("remove", ({ person }) => [`${say("remove")} ${person.id} ${person.name || ""}`, h("div.row",
+  key(say("remove"), () => then(ask(to`/api/people/${person.id}/remove`, {}), say("remove")).then(close), "button.danger"), key(say("cancel"), close))]);
 
 const SHOW = { quarantine, devices, log, config, people };
 
@@ -189,5 +192,6 @@ export function draw() {
   const all = data[part];
   return [h("div.maintain", { key: "maintain" },
     h("div.categories", { role: "group", "aria-label": say("screen.maintain") }, parts().map((name) => key(say(`part.${name}`), () => show(name), { key: name, "aria-pressed": String(part === name) }))),
+    s.session.pins ? null : s.session.first ? key(say("pair-it"), () => change({ later: false })) : h("p.note", say("owner")),
     h("div.part", { key: part }, !all ? h("p.wait", say("waiting")) : all.ok === false ? h("p.wait", why(all)) : SHOW[part](all)))];
 }

@@ -4,7 +4,7 @@ import { s, keep, say, turn, view } from "./state.js";
 import { ask, tell } from "./api.js";
 import { choice } from "./forms.js";
 import { addSheet } from "./sheets.js";
-import { panel, sign, take } from "./sign.js";
+import { panel, take } from "./sign.js";
 
 const SETTINGS = [["size", "text-size", "sizes", ["m", "l", "xl"]], ["language", "language", "languages", ["zh", "en"]],
   ["sound", "sound", "onoff", ["on", "off"]], ["hand", "hand", "hands", ["right", "left"]]];
@@ -22,6 +22,6 @@ addSheet("who", () => {
     facts([[say("person"), at.name || at.id], [say("role"), s.session.role ? say(`roles.${s.session.role}`) : ""],
       [say("on-duty"), shift ? `${shift.name || shift.person} · ${String(shift.since).slice(11, 16)}` : say("none")]]),
     h("div.row", shift ? key(say("shift-end"), () => shifts("end")) : null, key(say("shift-begin"), () => shifts("begin")),
-      s.session.pins ? key(say("sign-out"), () => take(sign("/api/sign-out", {})), "button.danger") : null),
+      s.session.pins ? key(say("sign-out"), () => take(ask("/api/sign-out", {})), "button.danger") : null),
     s.session.pins ? [h("h3", say("take-over")), panel(true)] : null]];
 });

@@ -1,7 +1,7 @@
 // The counter: weight, goods, one confirmation; what was sold and how far it has come.
 import { h, key } from "./dom.js";
 import { s, change, may, say, yuan, price, when, view, until, toast } from "./state.js";
-import { ask, order, act, tell, to, why } from "./api.js";
+import { ask, order, act, scan, tell, to, why } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
 import { input, pad } from "./forms.js";
@@ -10,7 +10,7 @@ import { open, amountOf, nameOf, typeName, leftOf, MARKS } from "./sheets.js";
 import * as sound from "./sound.js";
 
 const SHOWN = ["sale", "return", "void", "amend", "settlement", "loss", "recall_hit", "stocktake"];
-const HUES = 10;
+export const COLOURS = ["#5b8c5a", "#b07d3c", "#b4525a", "#7a6aa8", "#3f87a6", "#9aa33f", "#c0743f", "#5d7186", "#a8578f", "#3f9a86"];
 const SOON = 2000; // ms in which what a station was told is to be seen
 let query = "";
 let category = "";
@@ -134,8 +134,8 @@ function keysOfScale(d) {
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
     takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
-  h("a.button", { href: "#stocktake", "aria-label": say("mode.stocktake") }, icon("list")),
-  h("a.button", { href: "#customer", target: "_blank", rel: "noopener", title: say("customer"), "aria-label": say("customer") }, icon("screen")));
+  h("a.button.under", { href: "#stocktake" }, icon("list"), say("mode.stocktake")),
+  h("a.button.under", { href: "#customer", target: "_blank", rel: "noopener" }, icon("screen"), say("customer")));
 }
 
 function line(d) {
@@ -152,9 +152,9 @@ function line(d) {
   return h("section.line", { key: "line", "aria-label": say("goods") },
     h("div.line-top", h("h2.name", name), key("✕", () => act("clear", {}, ""), { kind: "button.close", "aria-label": say("clear") })),
     h("div.money",
-      key(isPriced(d) ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per } }), { kind: "button.price", title: say("set-price") }),
+      key(isPriced(d) ? price(d.price_fen, d.price_per) : say("price"), () => open("price", { goods: { code: d.goods_code, name: d.goods_name, price_per: d.price_per, price_fen: d.price_fen } }), { kind: "button.price", title: say("set-price") }),
       key([h("b", yuan(pay)), h("small", ` ${say("yuan")}`),
-        h("span.below", raw && pay !== raw ? [say("before"), " ", h("s", yuan(raw))] : null, taken === null && less !== null ? h("span.round-off", say("round-off")) : null)],
+        h("span.below", raw && pay !== raw ? [say("before"), " ", h("s", yuan(raw))] : null, less !== null ? h("span.round-off", `${say("round-off")} ${yuan(less)}`) : null)],
       () => { rounding = less === null ? null : { of: amount, to: less }; change({}); }, { kind: "button.amount", disabled: taken === null && less === null, "aria-pressed": String(taken !== null) })),
     byPiece(d) ? h("div.pieces", { role: "group", "aria-label": say("qty") }, key("−", () => turn(-1), { "aria-label": "−1" }),
       key([qty || "0", h("small", ` ${say("pieces")}`)], () => { askPieces = !askPieces; qty = askPieces ? "" : qty || "1"; change({}); }, "button.count"),
@@ -193,7 +193,7 @@ const short = (batch) => (String(batch).length > 12 ? `…${String(batch).slice(
 
 function idle(d) {
   const last = lastSale();
-  const settled = last && s.records.some((r) => r.type === "trace.settlement.v1" && (r.lines || []).includes(last.id));
+  const settled = last && s.records.find((r) => r.type === "trace.settlement.v1" && (r.lines || []).includes(last.id));
   const settle = (method) => small(say(`paid.${method}`), () => act("settle", { lines: [last.id], pay_method: method }, `${say("settled")} ${yuan(last.amount_fen)} ${say(`paid.${method}`)}`), { key: method });
   return h("section.line.idle", { key: "line", "aria-label": say("goods") },
     h("h2.prompt", say("no-goods")),
@@ -202,7 +202,9 @@ function idle(d) {
     ticket(d),
     last && !d.ticket ? h("div.last",
       key([h("span", `${nameOf(last)} ${amountOf(last)}`), h("b", last.amount_fen || last.amount_fen === 0 ? yuan(last.amount_fen) : ""), mark(last)], () => open("record", { record: last }), "button.last-sale"),
-      h("div.row", settled || !last.amount_fen ? null : ["wechat", "alipay", "cash"].map(settle), small([say("void"), h("kbd", "Esc")], undo, { key: "void" }))) : null);
+      h("div.row", settled ? h("p.chip.batch", { key: "paid" }, `✓ ${say("settled")} ${say(`paid.${settled.pay_method}`)}`)
+        : last.amount_fen ? [["wechat", "alipay", "cash"].map(settle), small("…", () => open("pay", { lines: [last.id], fen: last.amount_fen }), { key: "more", "aria-label": say("settle") })] : null,
+      small(say("void"), undo, { key: "void", title: "Esc" }))) : null);
 }
 
 function ticket(d) {
@@ -239,8 +241,8 @@ function face(goods) {
 }
 
 function kind(goods) {
-  const hue = String(goods.colour || "");
-  return { kind: `button.tile.hue${hueOf(goods)}`, "data-stopped": goods.stopped ? "yes" : null, style: { "--hue": /^#[0-9a-f]{6}$/i.test(hue) ? hue : "" } };
+  const own = /^#[0-9a-f]{6}$/i.test(goods.colour || "");
+  return { kind: "button.tile", "data-stopped": goods.stopped ? "yes" : null, style: { "--hue": own ? goods.colour : COLOURS[hueOf(goods)] } };
 }
 
 const tile = (goods, d) => key(face(goods), () => choose(goods), { ...kind(goods), key: goods.code, "aria-pressed": String(d.goods_code === goods.code) });
@@ -251,7 +253,7 @@ function hueOf(goods) {
   const text = String(goods.category || goods.code);
   let sum = 0;
   for (let i = 0; i < text.length; i += 1) sum = (sum * 31 + text.charCodeAt(i)) % 997;
-  return sum % HUES;
+  return sum % COLOURS.length;
 }
 
 const categories = () => [""].concat(s.goods.map((each) => each.category).filter((each, at, all) => each && all.indexOf(each) === at).slice(0, 7));
@@ -286,9 +288,10 @@ export const mark = (record) => h("span.mark", { "data-mark": record.mark, title
 
 export function row(record) {
   const fen = record.amount_fen === undefined || record.amount_fen === null ? record.total_fen : record.amount_fen;
+  const about = (!record.goods_code && s.records.find((each) => each.id === record.corrects)) || record; // what a void is about
   return h("li", { key: record.id, "data-mark": record.mark, "data-void": record.void_by ? "yes" : null }, key([
     h("span.when", when(record.time)),
-    h("span.what", record.type === "trace.sale.v1" ? null : h("b.kind", typeName(record.type), " "), nameOf(record), " ", h("span.much", amountOf(record))),
+    h("span.what", record.type === "trace.sale.v1" ? null : h("b.kind", typeName(record.type), " "), nameOf(about), " ", h("span.much", amountOf(about))),
     h("span.much-money", fen || fen === 0 ? yuan(fen) : ""), mark(record)], () => open("record", { record }), "button.record"));
 }
 
@@ -298,10 +301,13 @@ function log() {
   return h("section.log", { key: "log", "aria-label": say("recent") },
     h("h2", say("recent")),
     rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")),
-    h("p.legend", say("legend")),
-    h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), ` ${((f.weight_mg || 0) / 1e6).toFixed(1)} kg `, h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
-      f.sales ? h("small", ` ${say("linked")} ${Math.round((100 * f.linked) / f.sales)}\u00a0%`) : null));
+    legend(),
+    h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
+      h("span", `${((f.weight_mg || 0) / 1e6).toFixed(1)} kg`), f.sales ? h("span", `${say("linked")} ${Math.round((100 * f.linked) / f.sales)} %`) : null));
 }
+
+// What the marks mean.
+export const legend = () => h("p.legend", say("legend").map((each) => h("span", { key: each }, each)));
 
 export function draw() {
   const now = view();
@@ -312,15 +318,13 @@ export function draw() {
 
 // ---- keys and scans
 
-export const onScan = (text) => order("scan", { text }).then((answer) => tell(answer, ""));
-
 export function onFieldKey(event) {
   if (event.target.id !== "search" || event.key !== "Enter") return;
   const first = found()[0];
   event.preventDefault();
   event.target.blur();
   if (first) choose(first);
-  else if (query) onScan(query);
+  else if (query) scan(query);
   query = "";
   change({});
 }

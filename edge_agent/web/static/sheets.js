@@ -1,8 +1,7 @@
-// What lies over a screen: payment, tare, price, batches; and the frame of all that does.
+// What lies over a screen: the frame of all that does, and which batch goods are from.
 import { h, key } from "./dom.js";
-import { s, change, say, yuan, kilos, view } from "./state.js";
+import { s, change, say, kilos } from "./state.js";
 import { act } from "./api.js";
-import { choice, pad } from "./forms.js";
 import { absent, part } from "./lazy.js";
 
 export const open = (kind, more) => change({ sheet: { kind, ...more } });
@@ -31,44 +30,6 @@ export async function done(answering) {
 }
 
 const SHEETS = {
-  tare(sheet) {
-    const crates = ((view() || {}).detail || {}).crates || {};
-    const typed = sheet.text || "";
-    const count = sheet.count || 1;
-    const set = (args) => done(act("tare", args, ""));
-    return [say("preset-tare"), [
-      h("div.reasons", Object.keys(crates).map((crate) => key([crate, h("small", ` ${kilos(crates[crate])} kg × ${count}`)], () => set({ crate, count }), { key: crate }))),
-      Object.keys(crates).length ? choice(say("qty"), [1, 2, 3, 4, 5], count, (n) => `× ${n}`, (n) => put({ count: n })) : null,
-      h("p.typed", typed || "0", " kg"), pad(typed, (text) => put({ text }), true),
-      h("div.row", key(say("no-tare"), () => set({ mass_mg: 0 })),
-        key(say("ok"), () => set({ mass_mg: Math.round(Number(typed) * 1e6) }), { kind: "button.strong", disabled: !(Number(typed) > 0) })),
-    ]];
-  },
-
-  price({ goods, text }) {
-    const typed = text || "";
-    const per = goods.price_per === "each" ? "each" : s.session.price_unit || goods.price_per || "kg";
-    const set = () => done(act("goods", { code: goods.code, name: goods.name, price_fen: Math.round(Number(typed) * 100), price_per: per }, ""));
-    return [`${say("set-price")}：${goods.name || goods.code}`, [
-      h("p.typed", typed || "0", " ", say(`per.${per}`)), pad(typed, (now) => put({ text: now }), true),
-      key(say("ok"), set, { kind: "button.strong.wide", disabled: !(Number(typed) > 0) }),
-    ]];
-  },
-
-  pay({ lines, ticket, fen }) {
-    const settle = (method) => done(act("settle", { pay_method: method, ...(ticket ? { ticket } : { lines }) }, `${say("settled")} ${yuan(fen)} ${say(`paid.${method}`)}`));
-    return [say("settle"), [
-      h("p.typed", yuan(fen), " ", say("yuan")),
-      h("div.reasons", ["cash", "wechat", "alipay", "ecny", "unionpay", "card", "account"].map((method) => key(say(`paid.${method}`), () => settle(method), { key: method }))),
-    ]];
-  },
-
-  held() {
-    const held = ((view() || {}).detail || {}).held || [];
-    return [say("held"), h("div.reasons", held.map((each) =>
-      key([String(each.ticket).slice(-6), h("small", ` ${each.lines} ${say("lines")} · ${yuan(each.fen)}`)], () => done(act("ticket", { ticket: each.ticket }, "")), { key: each.ticket })))];
-  },
-
   batches({ batches, code }) {
     return [say("other-batch"), h("div.reasons", batches.map((each) =>
       key([each.batch, h("small", ` ${say("left")} ${leftOf(each)}`)], () => done(act("batch", { batch: each.batch, goods_code: code }, "")), { key: each.batch })))];
@@ -76,7 +37,9 @@ const SHEETS = {
 };
 
 // Those that come with a module of their own when they are first opened.
-const FROM = { record: "record", slip: "record", correct: "record", who: "person", settings: "person" };
+const FROM = {
+  record: "record", slip: "record", correct: "record", who: "person", settings: "person", tare: "counter", price: "counter", pay: "counter", held: "counter",
+};
 
 export function addSheet(kind, make) {
   SHEETS[kind] = make;
@@ -87,7 +50,7 @@ export function sheet() {
   const from = FROM[s.sheet.kind];
   const [title, body] = SHEETS[s.sheet.kind] ? SHEETS[s.sheet.kind](s.sheet) : [say("more"), part(from) || absent(from)];
   return h("div.over", { key: `over-${s.sheet.kind}`, onclick: (e) => { if (e.target === e.currentTarget) close(); } },
-    h("section.sheet", { role: "dialog", "aria-modal": "true", "aria-labelledby": "sheet-title", tabindex: "-1", after: focusOnce },
+    h(`section.sheet.of-${s.sheet.kind}`, { role: "dialog", "aria-modal": "true", "aria-labelledby": "sheet-title", tabindex: "-1", after: focusOnce },
       h("div.sheet-top", h("h2", { id: "sheet-title" }, title), key("✕", close, { kind: "button.close", "aria-label": say("close") })),
       body));
 }

@@ -10,18 +10,8 @@ let person = "";
 let name = "";
 let pin = "";
 let asking = false;
-let pairing = null;
-
-const PATIENT = 3000; // ms
-
-// A request that changes the cookie: none is under way beside it that could bring another.
-export async function sign(path, body) {
-  s.signing += 1;
-  await Promise.race([s.asked, new Promise((go) => setTimeout(go, PATIENT))]);
-  const answer = await ask(path, body);
-  s.signing -= 1;
-  return answer;
-}
+let pairing = null; // the code of the first start, and until when it is good
+const PAUSE = 5000; // ms between two questions for it
 
 export async function take(answering, done) {
   pin = "";
@@ -44,7 +34,7 @@ const code = () => (/pair=([^&]+)/.exec(location.hash) || [])[1];
 function enter(over) {
   const body = { person, pin };
   if (over && s.station) body.station = s.station;
-  return take(code() ? sign("/api/pair", { code: code(), person, name, pin }) : sign("/api/sign-in", body), say("signed"));
+  return take(code() ? ask("/api/pair", { code: code(), person, name, pin }) : ask("/api/sign-in", body), say("signed"));
 }
 
 // The station at whose reader a card is held.
@@ -55,7 +45,7 @@ async function card() {
   asking = true;
   change({});
   while (asking) {
-    const answer = await sign("/api/sign-in/card", { station: counter() });
+    const answer = await ask("/api/sign-in/card", { station: counter() });
     if (answer.ok) {
       asking = false;
       take(Promise.resolve(answer), say("signed"));
@@ -80,16 +70,31 @@ export function panel(over) {
     counter() && !first ? key(say(asking ? "hold-card" : "by-card"), card, { disabled: asking }) : null);
 }
 
-// The whole screen, where nobody is signed in or the counter is locked.
+// The code of the first start, a new one when the old one has run out.
+async function fetchCode() {
+  if (pairing && Date.now() < pairing.until) return;
+  pairing = { ...pairing, until: Date.now() + PAUSE };
+  const answer = await ask("/api/pairing");
+  if (answer.ok) pairing = { ...answer, until: Date.now() + 1000 * answer.expires_s };
+  change({});
+  setTimeout(change, pairing.until - Date.now(), {});
+}
+
+function first() {
+  fetchCode();
+  return h("section.card", h("h2", say("pair-first")),
+    pairing.url ? [h("img.qr", { src: `/api/pairing.svg?${pairing.code}`, alt: say("pair-first") }), h("p.code", pairing.code), h("p.note", pairing.url)] : null,
+    h("p.note", say("pair-why")), key(say("pair-later"), () => change({ later: true }), "button.wide"));
+}
+
+// Whether nobody has a PIN yet, and this is the box itself, where the first phone is paired.
+export const isFirst = () => s.session.first && s.session.loopback && !code();
+
+// The whole screen, where nobody is signed in, the counter is locked, or the first phone is to be paired.
 export function gate() {
   const session = s.session;
-  if (session.signed_in === undefined || (session.signed_in && !session.locked)) return null;
-  const shown = session.first && session.loopback && !code();
-  if (shown && !pairing) {
-    pairing = {};
-    ask("/api/pairing").then((answer) => { if (answer.ok) { pairing = answer; change({}); } });
-  }
-  return h("main.gate", { key: "gate" }, h("h1", say("title")),
-    shown && pairing.url ? h("section.card", h("h2", say("pair-first")), h("img.qr", { src: "/api/pairing.svg", alt: say("pair-first") }), h("p.code", pairing.code), h("p.note", pairing.url))
-      : h("section.card", h("h2", session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
+  const pairs = isFirst() && !s.later;
+  if (session.signed_in === undefined || (session.signed_in && !session.locked && !pairs)) return null;
+  return h("main.gate", { key: "gate" }, h("h1", say("title")), pairs ? first()
+    : h("section.card", h("h2", session.locked ? say("locked") : code() ? say("pair") : say("sign-in")), panel(false)));
 }

@@ -18,8 +18,6 @@ export const s = {
   screen: "work",
   live: false, // whether what is shown is what is true now
   session: {},
-  signing: 0, // how many requests are under way by which somebody signs in or out
-  asked: null, // the newest question who is signed in
   signs: 0, // how often somebody signed in or out: what was asked before tells nothing of who it is now
   stations: {},
   status: null,

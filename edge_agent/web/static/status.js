@@ -34,7 +34,7 @@ function uplink() {
   const state = link ? link.state : "none";
   return card(say("state-of.link"), state === "connected" ? "good" : "warn", [
     h("p.big", say(`link.${state}`)),
-    state === "connected" ? null : h("p.note", `${say("offline-note")}${link && link.reason ? ` (${link.reason})` : ""}`),
+    state === "connected" || state === "none" ? null : h("p.note", `${say("offline-note")}${link && link.reason ? ` (${link.reason})` : ""}`),
     facts([[say("pending"), `${pending}${pending && age ? ` · ${say("state-of.oldest")} ${ago(age)}` : ""}`], [say("mark.delivered"), delivered],
       [say("rejected"), rejected ? h("a", { href: "#maintain" }, String(rejected)) : 0], [say("state-of.kept"), kept]])]);
 }

@@ -1,6 +1,6 @@
 // Where goods came from and where they went: a code becomes a drawn chain, offline. A complaint can be noted on it.
 import { h, key, facts } from "./dom.js";
-import { s, change, say, has, when, day } from "./state.js";
+import { s, change, say, has, when, day, kilos, yuan } from "./state.js";
 import { ask, tell, to } from "./api.js";
 import { icon } from "./icons.js";
 import { field, input } from "./forms.js";
@@ -54,7 +54,7 @@ const ICONS = { intake: "down", voucher: "board", batch: "leaf", sale: "scale", 
 function chain() {
   return h("div.chain", { after: connect }, h("svg.edges", { "aria-hidden": "true" }), layers(found).map((row, at) =>
     h("ol.layer", { key: at }, row.slice(0, 60).map((node) => h("li", { key: node.id }, key([
-      icon(ICONS[node.kind] || "trace"), h("span.node-kind", say(`node.${node.kind}`)), h("b", node.title || ""), h("small", `${day(node.time)} ${when(node.time)}`)],
+      icon(ICONS[node.kind] || "trace"), h("span.node-kind", say(`node.${node.kind}`)), h("b", node.title === node.kind ? "" : node.title), h("small", `${day(node.time)} ${when(node.time)}`), node.facts && node.facts.net_mg ? h("small.end", `${kilos(node.facts.net_mg)} kg`) : null],
     () => { shown = node; change({}); }, { kind: "button.node", id: `node-${node.id}`, "data-kind": node.kind, "data-me": [node.id, node.title, (node.facts || {}).trace_code].includes(found.code) ? "yes" : null, "aria-pressed": String(shown === node) }))))));
 }
 
@@ -86,7 +86,21 @@ function complained() {
   return one ? { sale: one.record } : {};
 }
 
-const nameOf = (name) => (has(`field.${name}`) ? say(`field.${name}`) : name);
+// What a step says of itself, in words: {name: [what it is called, how its value is read]}; "" is not shown.
+const codes = (table) => (value) => [].concat(value).map((each) => say(`${table}.${each}`)).join("；");
+const READ = {
+  net_mg: ["weight", (mg) => `${kilos(mg)} kg`], qty: ["qty", (pieces) => `${pieces} ${say("pieces")}`], amount_fen: ["amount", (fen) => `${yuan(fen)} ${say("yuan")}`],
+  flags: ["flags", codes("flag")], result: ["field.result", say], kind: ["field.type", codes("disposal")], cause: ["reason", codes("cause")], direction: ["field.direction", codes("way")],
+  about: ["node.complaint", codes("about")], type: ["field.type", codes("voucher")],
+  attachment: ["photo", (sha) => h("a", { href: `/api/attachments/${sha}`, target: "_blank", rel: "noopener" }, say("show"))],
+  goods_code: "", mode: "", ticket: "",
+};
+
+function told([name, value]) {
+  if (READ[name] === "") return null;
+  const [title, read] = READ[name] || [has(`field.${name}`) ? `field.${name}` : name, (plain) => (typeof plain === "object" ? JSON.stringify(plain) : String(plain))];
+  return [say(title), value === null ? "" : read(value)];
+}
 
 export function draw() {
   const nodes = found ? found.nodes || [] : [];
@@ -98,10 +112,7 @@ export function draw() {
       h("p.note", `${say(`node.${found.kind}`)} ${found.code} · ${nodes.length} ${say("steps")}${found.truncated ? ` · ${say("truncated")}` : ""}`),
       chain(),
       shown ? h("section.card.node-facts", h("h2", say(`node.${shown.kind}`), " ", shown.title || ""),
-        facts([[say("time"), String(shown.time || "").slice(0, 19).replace("T", " ")]].concat(Object.keys(shown.facts || {}).map((name) => {
-          const value = shown.facts[name];
-          return [nameOf(name), value !== null && typeof value === "object" ? JSON.stringify(value) : value === null ? "" : String(value)];
-        })))) : null,
+        facts([[say("time"), String(shown.time || "").slice(0, 19).replace("T", " ")]].concat(Object.entries(shown.facts || {}).map(told)))) : null,
       h("div.row", key(say("complain"), () => open("complain", { of: complained() })))]
       : h("p.wait", say("trace-none")))];
 }

@@ -1,13 +1,13 @@
 // Work other than selling, step by step: goods come in, go out, are tested, filled, made, counted. Scans fill in.
 import { h, key } from "./dom.js";
 import { s, change, may, say, kilos, view } from "./state.js";
-import { act, order, tell } from "./api.js";
+import { act, order } from "./api.js";
 import { scale } from "./scale.js";
 import { icon } from "./icons.js";
 import { numeric, choice, entry, field, input, select } from "./forms.js";
 import { photoKey } from "./photo.js";
 import { addSheet, goodsList, open, put, close } from "./sheets.js";
-import { row } from "./sell.js";
+import { legend, row } from "./sell.js";
 
 let local = {}; // what is being typed, by field
 let voucher = {};
@@ -46,6 +46,10 @@ const partyOptions = () => (s.parties || []).map((each) => [each.code, each.name
 function step(number, title, state, body) {
   return h("section.card.step", { key: title, "data-done": state ? "yes" : "no" }, h("h2", h("span.number", state ? icon("stable") : String(number)), title), body);
 }
+
+// The last step, by which it is recorded: where there is room it stands below the weight, in sight whatever is filled in.
+const LAST = "last";
+const last = (number, title, body) => ({ ...step(number, title, false, body), key: LAST });
 
 // How much: what lies on the scale, or what is typed.
 function quantity(command, label, args, ready) {
@@ -100,7 +104,7 @@ function intake(d) {
     step(2, say("step.supplier"), has("supplier"), [pick("supplier", form, partyOptions()), h("div.two", line("supplier_name", form), line("plate_no", form))]),
     step(3, say("step.origin"), has("origin"), h("div.two", line("origin_name", form), line("origin_code", form))),
     step(4, say("step.vouchers"), has("vouchers"), vouchers(d)),
-    step(5, say("step.weigh"), false, [missing.length ? h("p.paid.warn", `${say("still-missing")} ${missing.map((name) => say(`missing.${name}`)).join("、")}`) : null,
+    last(5, say("step.weigh"), [missing.length ? h("p.paid.warn", `${say("still-missing")} ${missing.map((name) => say(`missing.${name}`)).join("、")}`) : null,
       quantity("confirm", say("take-in"), {}, has("goods_code")), key(say("clear"), () => act("clear", {}, ""))])];
 }
 
@@ -114,9 +118,9 @@ function transfer(d) {
       h("div.two", line("document_no", papers), line("plate_no", papers)),
       papers.direction === "in" ? pick("from_party", papers, partyOptions()) : pick("to_party", papers, partyOptions())]),
     step(2, say("step.goods"), goods.goods_code || goods.batch || d.tags, [pick("goods_code", goods, goodsOptions(true)), line("batch", goods), d.tags ? h("p.note", `${say("tags-seen")} ${d.tags}`) : null]),
-    step(3, say("step.weigh"), false, [d.first_passing ? h("p.paid", `${say("first-passing")} ${d.first_passing.indication} ${d.first_passing.unit}`) : null,
+    last(3, say("step.weigh"), [d.first_passing ? h("p.paid", `${say("first-passing")} ${d.first_passing.indication} ${d.first_passing.unit}`) : null,
       quantity("confirm", say("record-line"), {}, papers.direction),
-      h("div.row", key(say("pass"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }), key(say("clear"), () => act("clear", {}, "")))])];
+      h("div.row", key(say("weigh-vehicle"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }), key(say("clear"), () => act("clear", {}, "")))])];
 }
 
 // ---- inspection
@@ -140,7 +144,7 @@ function inspection(d) {
       h("div.reasons", say("projects").map((name) => key(name, () => set("project", name), { key: name, "aria-pressed": String(item.project === name) }))),
       h("div.two", entry(say("field.project"), item.project, (text) => set("project", text), { id: "f-project" }), entry(say("field.value"), item.value, (text) => set("value", text))),
       h("div.row.choose", key(`✓ ${say("pass")}`, () => add("pass"), { disabled: !item.project }), key(`✕ ${say("fail")}`, () => add("fail"), { kind: "button.danger", disabled: !item.project }))]),
-    step(3, say("step.record"), false, [failed ? h("p.paid.warn", say("will-stop")) : null,
+    last(3, say("step.record"), [failed ? h("p.paid.warn", say("will-stop")) : null,
       key(say("record-inspection"), () => act("confirm", {}, say("sold")), { kind: "button.confirm", disabled: !(d.items || []).length || !(about.batch || about.goods_code) }), key(say("clear"), () => act("clear", {}, ""))]),
     (d.stops || []).length ? h("section.card.step", { key: "stops" }, h("h2", icon("stop"), " ", say("stopped")), h("ul.lines", d.stops.map((stop) => h("li", { key: stop.id }, h("b", stop.matched),
       key(say("dispose"), () => open("dispose", { batch: stop.batch || stop.matched.replace(/^batch:(\S+).*/, "$1") })), can ? key(say("release"), () => open("release", { stop: stop.id })) : null)))) : null];
@@ -167,7 +171,7 @@ function transform(d) {
   return [
     step(1, say("step.in"), (d.inputs || []).length, [h("ul.lines", (d.inputs || []).map(part)), choose, quantity("input", say("put-in"), about, ready)]),
     step(2, say("step.out"), (d.outputs || []).length, [h("ul.lines", (d.outputs || []).map(part)), quantity("output", say("take-out"), about, ready)]),
-    step(3, say("step.record"), false, [entry(say("field.certificate"), local.certificate, (text) => note("certificate", text)),
+    last(3, say("step.record"), [entry(say("field.certificate"), local.certificate, (text) => note("certificate", text)),
       key(say("finish"), () => act("finish", local.certificate ? { certificate: local.certificate } : { no_certificate: true }, say("sold")), { kind: "button.confirm", disabled: !(d.inputs || []).length || !(d.outputs || []).length }),
       key(say("clear"), () => act("clear", {}, ""))])];
 }
@@ -180,16 +184,17 @@ export function draw() {
   const now = view();
   const d = detail();
   const rows = s.records.filter((each) => each.station === s.station).slice(0, 12);
+  const steps = (MODES[now.mode] || log)(d);
+  const isLast = (each) => each && each.key === LAST;
   return [h("div.work", { key: `work-${s.station}` },
     h("div.work-side", { key: "side" }, scale(now), ["intake", "transfer", "transform"].includes(now.mode) ? h("div.scale-keys", key(say("preset-tare"), () => open("tare")), h("a.button", { href: "#stocktake" }, say("count"))) : null),
-    h("div.steps", { key: "steps" }, (MODES[now.mode] || log)(d)),
-    h("section.log", { key: "log" }, h("h2", say("recent")), rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")), h("p.legend", say("legend"))))];
+    h("div.steps", { key: "steps" }, steps.filter((each) => !isLast(each))),
+    h("div.at-hand", { key: "hand" }, steps.filter(isLast)),
+    h("section.log", { key: "log" }, h("h2", say("recent")), rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")), legend()))];
 }
 
-export const onScan = (text) => order("scan", { text }).then((answer) => tell(answer, ""));
-
 export function onKey(event) {
-  const confirm = document.querySelector(".steps .confirm:not(:disabled)");
+  const confirm = document.querySelector(".work .confirm:not(:disabled)");
   if (event.key === "Enter" && confirm && !s.sheet) {
     event.preventDefault();
     confirm.click();

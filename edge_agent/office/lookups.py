@@ -9,9 +9,9 @@ from typing import Any, Final
 import orjson
 
 from edge_agent import clock, tracing
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.facade import Mark, RecentRecord, RecordDetail, Unpaid
-from edge_agent.figures import FigureKeeper
+from edge_agent.office.bookkeeper import Bookkeeper
+from edge_agent.office.figures import FigureKeeper
 from edge_agent.records.corrections import standing
 from edge_agent.records.money import RoundOff, total
 from edge_agent.store import Row, Store
@@ -295,7 +295,7 @@ class StoreLookups:
 
 _ON_THE_BOARD: Final = (
     *("goods_code", "goods_name", "batch", "origin_code", "origin_name", "supplier", "supplier_name", "net_mg", "qty"),
-    *("result", "check_no", "inspector", "kind", "party"),
+    *("result", "items", "check_no", "inspector", "kind", "party"),
 )
 
 

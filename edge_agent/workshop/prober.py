@@ -1,4 +1,4 @@
-"""Listening to a port to find out what speaks on it; what was heard is judged by `edge_agent.probing`.
+"""Listening to a port to find out what speaks on it; what was heard is judged by `edge_agent.workshop.probing`.
 
 For the command line and for the page of the running agent. It only listens, unless it is told to ask.
 """
@@ -14,8 +14,8 @@ import orjson
 
 from edge_agent import clock
 from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
-from edge_agent.probing import Fit, Heard, Line, Report, judge, line_of, lines
 from edge_agent.registry import Registry, checked_options
+from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of, lines
 
 _WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
