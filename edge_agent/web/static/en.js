@@ -3,7 +3,7 @@ export const words = {
   arrange: "Arrange the goods", "not-loaded": "Not loaded: the gateway is away", again: "Try again", title: "Trace stall", screens: "Screens",
   station: "Station", waiting: "Connecting to the gateway…", "lost-page": "Lost the gateway, reconnecting. What you see may be out of date",
   pending: "waiting", rejected: "refused", unsynced: "clock not set", settings: "Display and sound", "hand-over": "Hand over", close: "Close", ok: "OK",
-  back: "Back", clear: "Clear", none: "none", all: "All", more: "More", legal: "The scale's own display is the legal indication", tare: "Tare",
+  back: "Back", clear: "Clear", none: "none", all: "All", more: "More", legal: "The scale's own display is the legal indication", tare: "Tare", net: "net",
   zero: "Zero", "preset-tare": "preset tare", deduct: "Deduct", goods: "Goods", search: "Initials / PLU / scan",
   "no-goods": "Choose or scan goods", "no-match": "No such goods", "no-catalogue": "No catalogue yet: sell by scanning", batch: "Batch",
   "other-batch": "Other batch", "no-batch": "no batch", left: "left", stopped: "Stopped", yuan: "¥", pieces: "pcs", price: "Price",

@@ -128,11 +128,13 @@ async function onScale(name) {
 
 const small = (label, onclick, more) => key(label, onclick, { kind: "button.small", ...more });
 
-function keysOfScale(d) {
-  const takes = d.scale_commands || [];
+// What the scale can be told to do.
+const takes = () => (((s.status || {}).devices || {})[view().device] || {}).commands || [];
+
+function keysOfScale() {
   const away = s.session.at_scale && !s.session.at_scale.includes(s.station);
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
-    takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
+    takes().includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
   h("a.button.under", { href: "#stocktake" }, icon("list"), say("mode.stocktake")),
   h("a.button.under", { href: "#customer", target: "_blank", rel: "noopener" }, icon("screen"), say("customer")));
@@ -313,7 +315,7 @@ export function draw() {
   const now = view();
   const d = detail();
   return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code ? "yes" : null },
-    scale(now), keysOfScale(d), line(d), catalogue(d), log())];
+    scale(now), keysOfScale(), line(d), catalogue(d), log())];
 }
 
 // ---- keys and scans
@@ -337,13 +339,12 @@ export function onKey(event) {
   }
   const name = event.key.toLowerCase();
   const d = detail();
-  const takes = d.scale_commands || [];
   const batches = d.batches || [];
   if (name === "enter") {
     event.preventDefault();
     confirm(batches.length > 1 && !batches.some((each) => each.batch === d.batch) ? batches[0].batch : undefined);
-  } else if (name === "t") (takes.includes("tare") ? onScale : open)("tare");
-  else if (name === "z" && takes.includes("zero")) onScale("zero");
+  } else if (name === "t") (takes().includes("tare") ? onScale : open)("tare");
+  else if (name === "z" && takes().includes("zero")) onScale("zero");
   else if (name === "escape") {
     if (event.target.id === "search") {
       query = "";

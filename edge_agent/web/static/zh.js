@@ -2,7 +2,7 @@
 export const words = {
   arrange: "排列商品", "not-loaded": "没有载入：与网关失去连接", again: "重试", title: "溯源摊位台", screens: "页面", station: "摊位", waiting: "正在连接网关…",
   "lost-page": "与网关失去连接，正在重连。显示的内容可能已过时", pending: "待确认", rejected: "被退回", unsynced: "时间待校准", settings: "显示与声音", "hand-over": "交接班", close: "关闭",
-  ok: "确定", back: "返回", clear: "清空", none: "无", all: "全部", more: "更多", legal: "以秤面示值为准", tare: "去皮", zero: "清零", "preset-tare": "预置皮重",
+  ok: "确定", back: "返回", clear: "清空", none: "无", all: "全部", more: "更多", legal: "以秤面示值为准", tare: "去皮", net: "净重", zero: "清零", "preset-tare": "预置皮重",
   deduct: "扣杂", goods: "商品", search: "拼音 / PLU / 扫码", "no-goods": "选择或扫描商品", "no-match": "没有匹配的商品", "no-catalogue": "还没有商品目录，请扫码销售",
   batch: "批次", "other-batch": "换批次", "no-batch": "无进货批次", left: "余", stopped: "停售", yuan: "元", pieces: "件", price: "单价", 
   "set-price": "改价", "round-off": "抹零", before: "应收", confirm: "确认销售", "confirm-from": "确认 · 批次", capture: "按现有重量记录", recent: "最近记录", today: "今日",
