@@ -11,6 +11,7 @@ import * as sound from "./sound.js";
 
 const SHOWN = ["sale", "return", "void", "amend", "settlement", "loss", "recall_hit", "stocktake"];
 export const COLOURS = ["#5b8c5a", "#b07d3c", "#b4525a", "#7a6aa8", "#3f87a6", "#9aa33f", "#c0743f", "#5d7186", "#a8578f", "#3f9a86"];
+const MUTE = ["disconnected", "stale", "bad-data", "waiting"]; // states of a scale that tells nothing
 const SOON = 2000; // ms in which what a station was told is to be seen
 let query = "";
 let category = "";
@@ -188,7 +189,8 @@ function confirmKeys(d, batches, chosen) {
       batches.length > 3 ? key(say("more"), () => open("batches", { batches, code: d.goods_code })) : null);
   }
   const label = not ? say(`refusal.${not}`) : say(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm");
-  return h("div.confirms", { key: "one" }, key(label, () => confirm(), { kind: "button.confirm", ...off }));
+  return h("div.confirms", { key: "one" }, key(label, () => confirm(), { kind: "button.confirm", ...off }),
+    MUTE.includes(not) && !byPiece(d) ? key(say("by-hand"), () => open("weight", { batches, batch: (chosen || batches[0] || {}).batch })) : null);
 }
 
 const short = (batch) => (String(batch).length > 12 ? `…${String(batch).slice(-9)}` : String(batch));
