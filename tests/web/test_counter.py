@@ -356,6 +356,7 @@ def test_a_ticket_on_hold_waits_for_its_customer(page: Page, stall: Stall) -> No
     tile(page, "土豆").click()
     confirm(page).click()
     expect(page.locator(".ticket li")).to_have_count(2)
+    expect(page.locator(".records li").first).to_contain_text("2.010 kg")
     last(stall, line=2)
     page.get_by_role("button", name="结账").click()
     page.get_by_role("dialog").get_by_role("button", name="现金").click()

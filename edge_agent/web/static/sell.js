@@ -86,6 +86,9 @@ async function confirm(batch) {
   if (rounded(d) !== null) args.amount_fen = rounded(d);
   if (batch && d.batches.length > 1) await order("batch", { batch, goods_code: d.goods_code });
   const answer = await order(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm", args);
+  const kept = answer.kept || [];
+  // What is done next may be about this sale: it is in the list when it is said to be saved.
+  await until(() => kept.every((each) => s.records.some((record) => record.id === each.id)), SOON);
   busy = false;
   if (answer.ok) {
     sound.good();
