@@ -67,4 +67,4 @@ lock: ## resolve the dependencies anew (needs uv)
 		--extra web --extra zstd pyproject.toml --output-file requirements.lock
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(NODE) build dist bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-peers $(NODE) build dist bench.json .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

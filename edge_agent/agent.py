@@ -23,36 +23,36 @@ import orjson
 
 from edge_agent import clock
 from edge_agent.batch_lists import BatchLists, List
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.catalogue import Catalogue
-from edge_agent.cataloguer import Cataloguer
-from edge_agent.clerk import Clerk
 from edge_agent.config import BatchList, Config, Device
 from edge_agent.config import Station as StationSection
 from edge_agent.control import ControlServer
-from edge_agent.corrector import Corrector
 from edge_agent.driver import Printer, Session
-from edge_agent.figures import FigureKeeper
 from edge_agent.health import Notifier, Watchdog
 from edge_agent.kept_log import KeptLog
-from edge_agent.lookups import StoreLookups
+from edge_agent.office.bookkeeper import Bookkeeper
+from edge_agent.office.cataloguer import Cataloguer
+from edge_agent.office.clerk import Clerk
+from edge_agent.office.corrector import Corrector
+from edge_agent.office.figures import FigureKeeper
+from edge_agent.office.lookups import StoreLookups
+from edge_agent.office.registrar import Registrar
+from edge_agent.office.repeats import Repeats
+from edge_agent.office.slips import PRINTED_BY_RULE, Counter, Slips
+from edge_agent.office.watchman import Watchman
 from edge_agent.preparing import configured_devices
 from edge_agent.printing import PrinterRunner
 from edge_agent.receipts import Issuer
-from edge_agent.registrar import Registrar
 from edge_agent.registry import Registry
-from edge_agent.repeats import Repeats
 from edge_agent.settings import capacity, link_settings, open_attachments, station_settings, version
-from edge_agent.slips import PRINTED_BY_RULE, Counter, Slips
 from edge_agent.station import Books, Duty, Tickets, make_station
 from edge_agent.station.batch_list import batch_list, file_name
 from edge_agent.store import Limits, Store, Superseded
 from edge_agent.supervisor import DeviceRunner, StationRunner, Supervisor
 from edge_agent.tiles import Tiles
 from edge_agent.uplink import Ahead, Identity, Relay, Witness
-from edge_agent.watchman import Watchman
 from edge_agent.window import TILL, Window
-from edge_agent.workshop import Workshop
+from edge_agent.workshop.proving import Workshop
 
 STOP_WITHIN: Final = 5.0
 _DUTY: Final = "duty/"

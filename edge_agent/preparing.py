@@ -12,7 +12,7 @@ from edge_agent.city import DEFAULT_CITY, load_city
 from edge_agent.codes import profile_from_mapping
 from edge_agent.config import Config, ConfigError, Problem, load
 from edge_agent.ledger import fact_problems, setup_text
-from edge_agent.registrar import Configured
+from edge_agent.office.registrar import Configured
 from edge_agent.registry import Registry, check_devices, discover
 from edge_agent.station import MODES
 

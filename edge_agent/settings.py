@@ -15,7 +15,7 @@ from edge_agent.city import load_city
 from edge_agent.codes import DEFAULT_PROFILE, CodeProfile, profile_from_mapping
 from edge_agent.config import Config
 from edge_agent.config import Station as StationSection
-from edge_agent.registrar import Registrar
+from edge_agent.office.registrar import Registrar
 from edge_agent.registry import Registry
 from edge_agent.station import BatchRules, Settings, Share, TagRules
 from edge_agent.station.base import Capacity

@@ -17,34 +17,34 @@ import structlog
 from edge_agent import clock, logs
 from edge_agent.attachments import Attachments
 from edge_agent.board import Board, Watcher
-from edge_agent.bookkeeper import Bookkeeper
-from edge_agent.capture import masked
 from edge_agent.catalogue import kind_of_text
 from edge_agent.catalogue.pinyin import initials_maker
-from edge_agent.cataloguer import Cataloguer
 from edge_agent.city import load_city
-from edge_agent.clerk import Clerk
 from edge_agent.config import Config
-from edge_agent.corrector import Corrector
 from edge_agent.facade import CardListener, CommandResult, RecentRecord, Recording
 from edge_agent.health import Health
-from edge_agent.lookups import StoreLookups
 from edge_agent.model import Command, Observation
+from edge_agent.office.bookkeeper import Bookkeeper
+from edge_agent.office.cataloguer import Cataloguer
+from edge_agent.office.clerk import Clerk
+from edge_agent.office.corrector import Corrector
+from edge_agent.office.lookups import StoreLookups
+from edge_agent.office.registrar import Registrar
+from edge_agent.office.repeats import Repeats, digest_of, key_of
+from edge_agent.office.signing_desk import attend
+from edge_agent.office.slips import Slips
 from edge_agent.records.corrections import Refused
 from edge_agent.records.envelope import Draft
-from edge_agent.registrar import Registrar
 from edge_agent.registry import Registry
-from edge_agent.repeats import Repeats, digest_of, key_of
 from edge_agent.settings import version
-from edge_agent.signing_desk import attend
-from edge_agent.slips import Slips
 from edge_agent.station import Duty, Tickets
 from edge_agent.station.shown_goods import shown_goods
 from edge_agent.store import Kept, Store
 from edge_agent.supervisor import StationRunner, Supervisor
 from edge_agent.tiles import Tiles
 from edge_agent.uplink import LinkStatus, Relay
-from edge_agent.workshop import Workshop
+from edge_agent.workshop.capture import masked
+from edge_agent.workshop.proving import Workshop
 
 _RECENT: Final = 20
 _NOTED_WITHIN: Final = 5.0

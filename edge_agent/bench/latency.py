@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.bench.ingest import sample_drafts
 from edge_agent.board import Board
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.config import Device, Rules
 from edge_agent.health import Health
+from edge_agent.office.bookkeeper import Bookkeeper
 from edge_agent.registry import discover
 from edge_agent.station import Settings, make_station
 from edge_agent.station.weigh_cycle import CycleRules

@@ -75,9 +75,9 @@ def _import(
     """
     from edge_agent.catalogue import kind_of_text, read_catalogue
     from edge_agent.catalogue.pinyin import initials_maker
-    from edge_agent.cataloguer import Cataloguer, Outcome, catalogue_of, rows_of
     from edge_agent.config import load
     from edge_agent.control import ControlClient
+    from edge_agent.office.cataloguer import Cataloguer, Outcome, catalogue_of, rows_of
     from edge_agent.store import Reader, Store
 
     config = load(config_path, overrides)
@@ -216,8 +216,8 @@ def _cell(value: Any) -> str:
 
 
 def _rows(config_path: Path, overrides: tuple[str, ...], kind: str, version: int | None) -> list[dict[str, Any]]:
-    from edge_agent.cataloguer import rows_of
     from edge_agent.config import load
+    from edge_agent.office.cataloguer import rows_of
     from edge_agent.store import Reader
 
     with Reader.open(Path(load(config_path, overrides).store.path)) as reader:

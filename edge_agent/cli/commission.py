@@ -16,8 +16,8 @@ from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
     from edge_agent.cli.ears import Ear
-    from edge_agent.commissioning import Shown, Step
     from edge_agent.records.bodies import CommissioningStep
+    from edge_agent.workshop.commissioning import Shown, Step
 
 
 @click.command("commission")
@@ -33,8 +33,8 @@ def commission(config_path: Path, overrides: tuple[str, ...], device_id: str, ma
     """
     from edge_agent.cli.ears import listening
     from edge_agent.cli.ledger_cmd import keep_event
-    from edge_agent.commissioning import STEPS, passed
     from edge_agent.preparing import prepare
+    from edge_agent.workshop.commissioning import STEPS, passed
 
     config, registry = prepare(config_path, overrides)
     device = next((d for d in config.device if d.id == device_id), None)
@@ -81,7 +81,7 @@ def _known_mass(text: str) -> int:
 
 
 def _take(step: Step, ear: Ear, unit: str | None, known: int) -> CommissioningStep:
-    from edge_agent.commissioning import MAY_BE_SKIPPED, STEADY_WITHIN, Shown, compare, skipped
+    from edge_agent.workshop.commissioning import MAY_BE_SKIPPED, STEADY_WITHIN, Shown, compare, skipped
 
     click.echo(say(f"commission.{step}"), err=True)
     began = clock.monotonic()

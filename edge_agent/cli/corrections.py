@@ -130,7 +130,7 @@ def _correct(
     """Have the running agent do it; with none running, take the store and do it here."""
     from edge_agent.config import load
     from edge_agent.control import ControlClient
-    from edge_agent.corrector import Corrector
+    from edge_agent.office.corrector import Corrector
     from edge_agent.records.corrections import Refused
     from edge_agent.store import Reader, Store
 

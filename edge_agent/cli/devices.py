@@ -19,7 +19,7 @@ from edge_agent.cli.probe import probe
 from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
-    from edge_agent.capture import CaptureFile
+    from edge_agent.workshop.capture import CaptureFile
 
 
 @click.group()
@@ -161,7 +161,7 @@ def capture(
 @contextlib.contextmanager
 def _recording(target: Path, *, port: str, driver: str | None, masked: bool = False) -> Iterator[CaptureFile]:
     """A new recording, told of when it is done; one in which nothing was heard is not kept."""
-    from edge_agent.capture import CaptureFile
+    from edge_agent.workshop.capture import CaptureFile
 
     try:
         file = CaptureFile(target, port=port, driver=driver, masked=masked)

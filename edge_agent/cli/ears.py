@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_agent import clock
-from edge_agent.commissioning import steady
 from edge_agent.model import Reading
+from edge_agent.workshop.commissioning import steady
 
 if TYPE_CHECKING:
     from edge_agent.config import Config, Device

@@ -67,7 +67,7 @@ def ask(config_path: Path, overrides: tuple[str, ...], verb: str, **arguments: A
     """Have the running agent do it; with no agent running take the store and do it here."""
     from edge_agent.config import load
     from edge_agent.control import ControlClient
-    from edge_agent.signing_desk import attend
+    from edge_agent.office.signing_desk import attend
     from edge_agent.store import Store
 
     config = load(config_path, overrides)

@@ -18,9 +18,9 @@ from edge_agent.cli.output import config_path_option, write
 from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
-    from edge_agent.commissioning import Shown
     from edge_agent.driver import Lesson, Transport
     from edge_agent.registry import Registry
+    from edge_agent.workshop.commissioning import Shown
 
 _WEIGHTS: Final = 3
 _MOST_BYTES: Final = 64 * 1024
@@ -135,7 +135,7 @@ def _free_id(registry: Registry, folder: Path) -> str:
 
 
 def _shown() -> Shown:
-    from edge_agent.commissioning import Shown
+    from edge_agent.workshop.commissioning import Shown
 
     while True:
         try:

@@ -141,8 +141,8 @@ def _assets(config_path: Path, overrides: tuple[str, ...]) -> list[dict[str, Any
 
 
 def _read_assets(config: Config, registry: Registry) -> list[dict[str, Any]]:
+    from edge_agent.office.registrar import Registrar
     from edge_agent.preparing import configured_devices
-    from edge_agent.registrar import Registrar
     from edge_agent.store import Reader, StoreUnusable
 
     path = Path(config.store.path)
@@ -176,8 +176,8 @@ def keep_event(
 ) -> dict[str, Any]:
     """Have the running agent keep an event; with none running, take the store and do it here."""
     from edge_agent.control import ControlClient
+    from edge_agent.office.registrar import Registrar
     from edge_agent.preparing import configured_devices, prepare
-    from edge_agent.registrar import Registrar
     from edge_agent.store import Store
 
     config, registry = prepare(config_path, overrides)

@@ -15,7 +15,7 @@ from edge_agent.cli.words import say
 
 if TYPE_CHECKING:
     from edge_agent.driver import PortUrl
-    from edge_agent.probing import Fit, Report
+    from edge_agent.workshop.probing import Fit, Report
 
 
 @click.command("probe")
@@ -32,8 +32,8 @@ def probe(config_path: Path, port: str, seconds: float, active: bool, every_sett
     pseudo-terminal and a TCP port have no line settings. With --active it also asks, as the drivers that poll do; it
     never sends a command. Exit 1: nothing fits.
     """
-    from edge_agent.prober import Prober
     from edge_agent.registry import discover
+    from edge_agent.workshop.prober import Prober
 
     registry = discover()
     registry.load_tables(config_path.parent / "dialects.d")
@@ -54,7 +54,7 @@ def probe(config_path: Path, port: str, seconds: float, active: bool, every_sett
 
 
 def _print(report: Report, url: PortUrl, blocks: Sequence[str], output: str, *, active: bool) -> None:
-    from edge_agent.prober import fit_facts
+    from edge_agent.workshop.prober import fit_facts
 
     if output == "json":
         facts = {

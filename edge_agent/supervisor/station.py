@@ -14,13 +14,13 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox, Request
 from edge_agent.model import Command, Observation, PushedSale, Scan
+from edge_agent.office.bookkeeper import Bookkeeper
 from edge_agent.records.envelope import Draft
 from edge_agent.station import Outcome, Refused, Station, Watching
 from edge_agent.store import CommitFailed, Kept, StoreClosed, StoreFull, Ticket
+from edge_agent.supervisor.mailbox import Mailbox, Request
 
 _TURN: Final = 0.25
 _LONGEST_SCAN: Final = 4_096

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from edge_agent import bookkeeper as module
-from edge_agent.bookkeeper import BALANCES, Bookkeeper
-from edge_agent.corrector import Corrector
 from edge_agent.model import Command, Instant
+from edge_agent.office import bookkeeper as module
+from edge_agent.office.bookkeeper import BALANCES, Bookkeeper
+from edge_agent.office.corrector import Corrector
 from edge_agent.records.bodies import StopSale, clock_facts
 from edge_agent.records.envelope import draft
 from edge_agent.station import Settings, make_station

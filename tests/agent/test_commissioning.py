@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from drivers import bundle
-from edge_agent.commissioning import STEPS, Shown, compare, passed, skipped
 from edge_agent.model import Reading
+from edge_agent.workshop.commissioning import STEPS, Shown, compare, passed, skipped
 
 SPECS = {spec.id: spec for spec in bundle().drivers}
 

@@ -18,11 +18,11 @@ from drivers import bundle
 from edge_agent.board import Board
 from edge_agent.driver import READ_LIMIT, DriverSpec, PortUrl
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import DeviceState, Observation, Reading, StateChange
 from edge_agent.registry import Origin, Registry
-from edge_agent.ring import RING_BYTES, Ring
 from edge_agent.supervisor import DeviceRunner
+from edge_agent.supervisor.mailbox import Mailbox
+from edge_agent.supervisor.ring import RING_BYTES, Ring
 
 WITHIN = 20.0
 FROZEN = """\
@@ -119,6 +119,16 @@ def events(mailbox: Mailbox, until: Callable[[list[Any]], bool]) -> list[Any]:
 
 def states(seen: list[Any]) -> list[DeviceState]:
     return [event.state for event in seen if isinstance(event, StateChange)]
+
+
+def test_a_frame_that_lost_a_digit_is_refused_by_its_width_and_said_so(room: Room) -> None:
+    runner, mailbox, line = room.device("st-gs")
+    for text in ("  0.000", " 12.340"):
+        line.write(f"ST,GS,+{text}kg\r\n".encode() * 25)
+    line.write(b"ST,GS,+ 1.340kg\r\nST,GS,+ 12.340kg\r\n")
+    seen = events(mailbox, lambda seen: len([e for e in seen if isinstance(e, Reading)]) == 51)
+    assert {event.weight for event in seen if isinstance(event, Reading)} == {"0.000", "12.340"}
+    assert runner.counters.reasons == {"width": 1}
 
 
 def test_a_counter_that_stands_still_is_no_device(room: Room, tmp_path: Path) -> None:

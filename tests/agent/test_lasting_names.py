@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.prober import lasting
+from edge_agent.workshop.prober import lasting
 
 
 def udev(root: Path, terminal: str, links: dict[str, list[str]]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import DeviceState, Instant, Observation, Reading, Scan, StateChange
+from edge_agent.supervisor.mailbox import Mailbox
 
 
 def seen(event: object, at: Instant, device: str = "s") -> Observation:

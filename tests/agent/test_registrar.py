@@ -15,9 +15,9 @@ import pytest
 from edge_agent import clock
 from edge_agent.ledger import Asset, event, fact_problems, flags, fold_all, setup_text
 from edge_agent.model import Instant
+from edge_agent.office.registrar import Configured, Registrar, ledger_file
 from edge_agent.records.bodies import BODIES
 from edge_agent.records.check import body_problems
-from edge_agent.registrar import Configured, Registrar, ledger_file
 from edge_agent.store import Store
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -14,12 +14,12 @@ import pytest
 from edge_agent import clock
 from edge_agent.agent import Agent
 from edge_agent.model import Instant
+from edge_agent.office.watchman import Watchman
 from edge_agent.preparing import prepare
 from edge_agent.records.bodies import BODIES
 from edge_agent.records.check import body_problems
 from edge_agent.records.envelope import draft
 from edge_agent.store import Head, Limits, Store
-from edge_agent.watchman import Watchman
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

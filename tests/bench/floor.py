@@ -30,10 +30,10 @@ from edge_agent.board import Board
 from edge_agent.control import ControlClient
 from edge_agent.driver import PortUrl
 from edge_agent.health import Health
-from edge_agent.mailbox import Mailbox
 from edge_agent.model import Observation, Reading
 from edge_agent.registry import Origin, Registry
 from edge_agent.supervisor import DeviceRunner
+from edge_agent.supervisor.mailbox import Mailbox
 
 SCALES = 8
 FRAMES_A_SECOND = 20

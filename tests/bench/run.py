@@ -31,8 +31,10 @@ from edge_agent.store import Store
 from hwsim.city import City
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+import peers
 from door import door
 from floor import measure as floor
+from peers import cpu_seconds
 from real_broker import Mosquitto
 
 GOALS = {
@@ -81,7 +83,7 @@ def main() -> int:
     parser.add_argument("--pending", type=int, default=1_000_000, help="records pending for the memory figure")
     parser.add_argument("--records", type=int, default=100_000, help="records for ingest and drain")
     arguments = parser.parse_args()
-    figures: dict[str, Any] = {"log_level": "warning", "peers": {}}
+    figures: dict[str, Any] = {"log_level": "warning"}
     with tempfile.TemporaryDirectory(prefix="trace-bench-") as name:
         folder = Path(name)
         figures |= edge_agent("ingest", "--folder", name, "--records", str(arguments.records))
@@ -94,6 +96,7 @@ def main() -> int:
         figures |= floor()
         say("door …")
         figures |= door(folder)
+        figures |= peers.measure(folder / "peers", say)
         figures |= memory(folder, arguments.pending)
     arguments.to.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
     return report(figures)
@@ -220,12 +223,6 @@ def fill(path: Path, records: int) -> None:
     store.stop(60)
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def rss_mb(pid: int) -> float:
     """Resident memory of a process in MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -244,6 +241,9 @@ def report(figures: dict[str, Any]) -> int:
         goal = GOALS.get(name)
         words = f"{goal[0]} {goal[1]}" if goal else ""
         print(f"{name:34} {value!s:>14}  {words}")
+    for peer, measured in sorted(figures["peers"].items()):
+        for name, value in sorted(measured.items()):
+            print(f"{peer + ' ' + name:48} {value!s:>14}")
     for names in (
         ("ingest_1_vs_fdatasync",),
         ("ingest_group_per_s", "ingest_group_vs_executemany"),

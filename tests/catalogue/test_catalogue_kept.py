@@ -13,7 +13,7 @@ import pytest
 
 from edge_agent import clock
 from edge_agent.agent import Agent
-from edge_agent.cataloguer import Cataloguer
+from edge_agent.office.cataloguer import Cataloguer
 from edge_agent.preparing import prepare
 from edge_agent.store import CommitFailed, Reader, Store
 from edge_agent.store.catalogues import KEPT_VERSIONS, Catalogues

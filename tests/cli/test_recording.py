@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -107,6 +108,15 @@ def stall(tmp_path: Path) -> Iterator[Stall]:
         made.close()
 
 
+def held(terminal: str) -> int:
+    """How many times this process has a terminal open."""
+    times = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            times += str(descriptor.readlink()) == terminal
+    return times
+
+
 def test_what_was_said_before_anybody_thought_of_it_is_recorded_and_played_again(stall: Stall) -> None:
     frames = [b"ST,GS,+%7.3fkg\r\n" % weight for weight in (0.0, 1.236, 1.236)]
     for frame in frames:
@@ -128,13 +138,15 @@ def test_what_was_said_before_anybody_thought_of_it_is_recorded_and_played_again
     target = stall.folder / "second.jsonl"
     device = Device(Player(read_capture(stall.file).chunks), open_port("pty"))
     command = ["devices", "capture", device.port.name, "--driver", "st-gs", "--seconds", "6", "--to", str(target)]
+    terminal = device.port.name.removeprefix("serial:")
+    before = held(terminal)
     listener = threading.Thread(target=run, args=(command,))
     listener.start()
     until = time.monotonic() + 20
-    while not target.exists():
+    while held(terminal) == before:
         assert time.monotonic() < until
         time.sleep(0.02)
-    time.sleep(1.0)  # the port is opened right after the file
+    time.sleep(0.5)  # its settings follow, and what waited before them is thrown away
     with device:
         listener.join(40)
     replayed = [orjson.loads(line) for line in target.read_bytes().splitlines()]

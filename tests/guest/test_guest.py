@@ -59,7 +59,7 @@ def test_twins_share_a_link(floor: Floor) -> None:
     assert said.startswith("BadSettings")
     assert "?port=1-3" in said
     assert "?port=1-4" in said
-    probed = floor.call("python", f"from edge_agent.prober import lasting; print(lasting('/dev/{first}'))")
+    probed = floor.call("python", f"from edge_agent.workshop.prober import lasting; print(lasting('/dev/{first}'))")
     assert probed == "/dev/serial/by-path/pci-0000:00:05.0-usb-0:3:1.0-port0", "what a probe would print"
 
 

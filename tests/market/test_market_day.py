@@ -30,13 +30,13 @@ from jsonschema import Draft202012Validator
 from real_broker import Mosquitto
 
 from edge_agent.board import Board
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.cli.app import run
 from edge_agent.exports import epcis, national, table
 from edge_agent.exports.national import Place, profile_of
 from edge_agent.exports.standings import Corrections
 from edge_agent.health import Health
 from edge_agent.model import Command, Instant, Observation, Reading
+from edge_agent.office.bookkeeper import Bookkeeper
 from edge_agent.records import canonical, corrections
 from edge_agent.records.bodies import BODIES
 from edge_agent.records.check import body_problems

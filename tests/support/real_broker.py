@@ -13,9 +13,10 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 
 
 class Mosquitto:
-    """A broker on a free port of loopback, without persistence. `kill` is kill -9; `start` brings it back empty.
+    """A broker on a free port of loopback, without persistence unless `lines` say so.
 
-    `lines` stand before the listener in its configuration, `listener` behind it.
+    `kill` is kill -9; `start` brings it back empty. `lines` stand before the listener in its configuration, `listener`
+    behind it.
     """
 
     def __init__(self, folder: Path, lines: Sequence[str] = (), listener: Sequence[str] = ()) -> None:
@@ -31,7 +32,7 @@ class Mosquitto:
             f"listener {self.port} 127.0.0.1",
             *listener,
             *([] if "allow_anonymous false" in lines else ["allow_anonymous true"]),
-            "persistence false",
+            *([] if any(line.startswith("persistence ") for line in lines) else ["persistence false"]),
             "user root",  # else it gives up root's rights, and with them our files
         ]
         self._config.write_text("\n".join(settings) + "\n")

@@ -9,9 +9,9 @@ from typing import Any, Final
 import orjson
 
 from edge_agent import clock, tracing
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.facade import Mark, RecentRecord, RecordDetail, Unpaid
-from edge_agent.figures import FigureKeeper
+from edge_agent.office.bookkeeper import Bookkeeper
+from edge_agent.office.figures import FigureKeeper
 from edge_agent.records.corrections import standing
 from edge_agent.records.money import RoundOff, total
 from edge_agent.store import Row, Store

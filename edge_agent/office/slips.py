@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol
 import orjson
 import structlog
 
-from edge_agent.bookkeeper import Bookkeeper
 from edge_agent.facade import NotPrinted, Slip
 from edge_agent.model import Document
+from edge_agent.office.bookkeeper import Bookkeeper
 from edge_agent.proof.signing import Signer
 from edge_agent.receipts import Issuer, Printout, certificate, documents, label, of_sale, qr, receipt
 from edge_agent.records.bodies import Intake, Sale, Settlement

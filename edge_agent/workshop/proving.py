@@ -19,18 +19,28 @@ import structlog
 
 from edge_agent import clock
 from edge_agent.board import Board, Watcher
-from edge_agent.capture import masked
-from edge_agent.commissioning import MAY_BE_SKIPPED, STEADY_WITHIN, STEPS, Shown, Step, compare, passed, skipped, steady
 from edge_agent.config import Device
 from edge_agent.driver import PortUrl, TransportError
 from edge_agent.facade import CommandResult, NotProved
 from edge_agent.model import DeviceState, Observation, Reading
-from edge_agent.prober import Prober, fit_facts
-from edge_agent.probing import Report
 from edge_agent.records.bodies import CommissioningStep
 from edge_agent.registry import Registry
 from edge_agent.supervisor import DeviceRunner
 from edge_agent.units import to_milligrams
+from edge_agent.workshop.capture import masked
+from edge_agent.workshop.commissioning import (
+    MAY_BE_SKIPPED,
+    STEADY_WITHIN,
+    STEPS,
+    Shown,
+    Step,
+    compare,
+    passed,
+    skipped,
+    steady,
+)
+from edge_agent.workshop.prober import Prober, fit_facts
+from edge_agent.workshop.probing import Report
 
 LONGEST: Final = 120.0
 """Seconds that a probe takes at most."""
