@@ -443,10 +443,12 @@ def scale_driver(
     stale_after: float | None = None,
     options: tuple[Option, ...] = (),
     adapt: Callable[[Dialect, Mapping[str, Any]], Dialect] | None = None,
+    unguarded: bool = False,
 ) -> DriverSpec:
     """The driver of a dialect. What its frames tell, and whether it needs a unit, is read off the table.
 
-    `options` are settings of the instrument that its frames do not tell; `adapt` writes them into the table.
+    `unguarded` is that of `DriverSpec`. `options` are settings of the instrument that its frames do not tell; `adapt`
+    writes them into the table.
     """
     defaults = {option.name: option.default for option in options}
     if dialect.poll:
@@ -473,6 +475,7 @@ def scale_driver(
         dialogue=Dialogue(polls=dialect.poll is not None, commands=tuple(sorted(dialect.commands))),
         needs_unit="unit" not in tells,
         stale_after=stale_after,
+        unguarded=unguarded,
     )
 
 

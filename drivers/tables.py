@@ -132,8 +132,9 @@ def _spec(top: _Table) -> DriverSpec:
         raise top.problem("id", f"{identity!r} is not possible; small letters, digits and hyphens would be right")
     stale_after = top.take("stale_after", (int, float), None)
     line = top.table("line", {})
+    dialect = _dialect(top)
     return scale_driver(
-        _dialect(top),
+        dialect,
         id=identity,
         title=top.take("title", str),
         models=_texts(top, "models", []),
@@ -141,6 +142,7 @@ def _spec(top: _Table) -> DriverSpec:
         maturity=top.among("maturity", ("captured", "manual"), "manual"),
         line={key: str(line.take(key, (int, str))) for key in tuple(line._left)},
         stale_after=stale_after,
+        unguarded=dialect.checksum is None,
     )
 
 

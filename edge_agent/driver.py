@@ -286,6 +286,7 @@ class DriverSpec:
     stale_after: float | None = None
     status_is_life: bool = False
     bits: int | None = None
+    unguarded: bool = False
     check: Callable[[Mapping[str, Any]], None] | None = None
     api_version: int = API_VERSION
 

@@ -50,6 +50,10 @@ _DATA: Final = 3
 _STATUS: Final = 4
 _LENGTHS: Final = MappingProxyType({_DATA: 6, _STATUS: 2})
 _NO_STATUS: Final = 0x20
+_STATES: Final = range(1, 9)
+_TELLING: Final = 2
+"""So many bytes show whether a report begins there: its number and its status."""
+_SILENCE: Final = 0.2
 _UNITS: Final[Mapping[int, str | None]] = MappingProxyType(
     {1: "mg", 2: "g", 3: "kg", 4: "ct", 5: None, 6: "GN", 7: None, 8: "t", 9: None, 10: None, 11: "oz", 12: "lb"}
 )
@@ -60,7 +64,10 @@ _TROUBLE: Final = MappingProxyType({1: "fault", 7: "needs calibration", 8: "need
 
 
 class _Reports:
-    """Reports, told apart by their number. A status that is not even reserved shows that the bytes are out of step."""
+    """Reports, told apart by their number. A status that is not even reserved shows that the bytes are out of step, and
+    so does what follows a report and begins none: half a report and the next are another weight. So the last report
+    waits for what follows, or for the silence behind it; USB itself hands over whole reports (`drivers.hid_stream`).
+    """
 
     def scan(self, data: bytes, at: int, *, final: bool, lost: bool) -> Cut | None:
         """See `Framing.scan`."""
@@ -71,6 +78,11 @@ class _Reports:
             return Cut(size=1, reason="malformed", lost=True)
         if len(data) - at < length:
             return Cut(size=len(data) - at, reason="truncated", lost=True) if final else None
+        following = data[at + length : at + length + _TELLING]
+        if len(following) < _TELLING and not final:
+            return None
+        if not _begins_report(following):
+            return Cut(size=1, reason="malformed", lost=True)
         return Cut(size=length, body=data[at : at + length])
 
     @staticmethod
@@ -81,6 +93,12 @@ class _Reports:
         if len(data) - at < NOISE_LIMIT and not final:
             return None
         return Cut(size=min(len(data) - at, NOISE_LIMIT), reason="noise", lost=True)
+
+
+def _begins_report(data: bytes) -> bool:
+    """Whether the bytes behind a report begin another one, perhaps after a seventh byte of 0."""
+    rest = data[1:] if data[:1] == b"\0" else data
+    return not rest or (rest[0] in _LENGTHS and (len(rest) < _TELLING or rest[1] in _STATES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +149,7 @@ class HidScaleCodec(FrameCodec):
 
     def __init__(self) -> None:
         self._reports = _ScaleReports()
-        super().__init__(HidStream(_Reports()), self._reports.read)
+        super().__init__(HidStream(_Reports()), self._reports.read, settle=_SILENCE)
 
     def command(self, name: str, now: float) -> list[CodecOutput]:
         """See `Codec.command`."""

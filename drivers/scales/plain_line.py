@@ -39,4 +39,5 @@ SPEC = scale_driver(
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=5.0,
+    unguarded=True,
 )

@@ -9,7 +9,7 @@ Source: Radwag communication protocol, "S, SI, SU, SUI"; eamars/OpenTrickler, Ra
     0-2     the command: S, SI in the basic unit, SU, SUI in the displayed one
     3       blank stable, ? moving, ^ above the range, v below it
     4-15    weight, right-aligned, its sign in the same columns; a blank may stand behind it
-    16-18   unit, left-aligned
+    16-18   unit, at the left or at the right of its columns
 
 Other replies: `XX_A` understood, `XX_D` done, `XX_I` not now, `XX_E` too long or wrong, `XX_^`, `XX_v` out of the
 range for zero or tare (a blank for _).
@@ -30,7 +30,7 @@ DIALECT = Dialect(
     forms=(
         Form(
             pattern=re.compile(
-                rb"(?=.{19}\Z)%b(?P<stability>[ ?])%b ?(?=...\Z)(?P<unit>[A-Za-z%%]{1,3}) *" % (_COMMAND, SIGNED)
+                rb"(?=.{19}\Z)%b(?P<stability>[ ?])%b ?(?=...\Z) *(?P<unit>[A-Za-z%%]{1,3}) *" % (_COMMAND, SIGNED)
             ),
             whole=True,
         ),

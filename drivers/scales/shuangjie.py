@@ -23,7 +23,7 @@ DIALECT = Dialect(
     forms=(
         Form(
             pattern=re.compile(
-                rb"(?=.{12}\Z)(?P<sign>[ +-]) *(?P<weight>[0-9]+(?:\.[0-9]+)?)(?=...\Z) ?(?P<unit>[A-Za-z%]{1,3}) *"
+                rb"(?=.{12}\Z)(?P<sign>[ +-]) *(?P<weight>[0-9]+(?:\.[0-9]+)?)(?=...\Z) *(?P<unit>[A-Za-z%]{1,3}) *"
             ),
             whole=True,
         ),

@@ -77,4 +77,5 @@ SPEC = scale_driver(
     maturity="captured",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=3.0,
+    unguarded=True,
 )

@@ -1,4 +1,4 @@
-"""T-Scale NHB: the ST,GS family without the second comma, and the unit left-aligned.
+"""T-Scale NHB: the ST,GS family without the second comma, and the unit in columns of its own.
 
 Source: captures of a T-Scale NHB. 9600 8N1, continuous.
 
@@ -7,7 +7,7 @@ Source: captures of a T-Scale NHB. 9600 8N1, continuous.
             ST,GS    20.7g  ␍␊
 
     0-1     ST stable, US moving, OL out of range        3-4     GS gross, NT net
-    5-12    weight, right-aligned with its sign          13-15   unit, left-aligned
+    5-12    weight, right-aligned with its sign          13-15   unit
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ DIALECT = Dialect(
     forms=(
         Form(
             pattern=re.compile(
-                rb"(?P<stability>ST|US),(?P<basis>GS|NT)(?=[ +-].{10}\Z)%b(?=...\Z)(?P<unit>[A-Za-z%%]{1,3}) *" % SIGNED
+                rb"(?P<stability>ST|US),(?P<basis>GS|NT)(?=[ +-].{10}\Z)%b(?=...\Z) *(?P<unit>[A-Za-z%%]{1,3}) *"
+                % SIGNED
             ),
             whole=True,
         ),

@@ -46,6 +46,7 @@ from edge_agent.supervisor.counters import Counters
 from edge_agent.supervisor.mailbox import Mailbox
 from edge_agent.supervisor.plausible import plausible
 from edge_agent.supervisor.ring import Ring
+from edge_agent.supervisor.widths import Widths
 
 _READ_TIMEOUT: Final = 0.25
 _BAD_IN_A_ROW: Final = 20
@@ -100,6 +101,7 @@ class DeviceRunner:
         self._state: DeviceState | None = None
         self._last_good = 0.0
         self._bad_in_a_row = 0
+        self._widths: Widths | None = None
         self._posted = -1.0
         self._spoke = 0.0
         self._counter: str | None = None
@@ -211,6 +213,7 @@ class DeviceRunner:
             self._last_good = clock.monotonic()
             self._bad_in_a_row = 0
             self._counter = None
+            self._widths = Widths() if self._spec.unguarded else None
             self._look_for_trouble = 0.0
             self._change(DeviceState.CONNECTED, "port open")
             while not (self._stop.is_set() or self._again.is_set() or self._aside.is_set()):
@@ -266,6 +269,8 @@ class DeviceRunner:
         if isinstance(event, Reading) and event.late > (self._spec.stale_after or _FROZEN_AFTER):
             self._miss(event)
             return
+        if self._widths is not None and isinstance(event, Reading) and not self._widths.fits(event):
+            event = Rejected(reason="width", raw=event.raw)
         self.counters.count(event)
         if isinstance(event, Rejected):
             self._bad_in_a_row += 1

@@ -20,6 +20,8 @@ from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of
 _WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
 _MOST_BYTES: Final = 64 * 1024
+_LONGER: Final = 3
+"""So many times as long it listens on."""
 _ASKING: Final = 1.5
 """Seconds that an instrument gets to answer one way of asking."""
 _ASK_AGAIN_MS: Final = 150
@@ -60,7 +62,9 @@ class Prober:
     def probe(self, url: PortUrl, *, seconds: float, active: bool = False, every_setting: bool = False) -> Report:
         """Listen `seconds` with each plausible setting, the likeliest first, until one fits beyond doubt.
 
-        `active` asks too, as the drivers that poll do. Raises a `TransportError` where the port does not open.
+        Where none does, listens on with the setting that fits best: a scale that prints a block for each weighing says
+        too little in a few seconds, and its lines look like those of a simpler one. `active` asks too, as the drivers
+        that poll do. Raises a `TransportError` where the port does not open.
         """
         specs = [spec for spec in self._registry.drivers.values() if url.scheme in spec.interfaces]
         settings: Sequence[Line | None] = lines(specs) if _has_line(url) else [_given_line(url)]
@@ -74,6 +78,11 @@ class Prober:
             if not every_setting and report.fits and report.fits[0].decisive:
                 break
         report = judge(heard, specs)
+        if heard and not self._ended() and not _settled(report, len(settings)):
+            line = (report.fits[0].heard_as or report.fits[0].line) if len(settings) > 1 else settings[0]
+            self._tell("listening", {"line": line})
+            heard += self._listen(self._transport(url, line), line, _LONGER * seconds)
+            report = judge(heard, specs)
         if active and not (report.fits and report.fits[0].decisive):
             for answers in self._ask_around(url, specs):
                 heard.append(answers)
@@ -136,6 +145,14 @@ class Prober:
             finally:
                 transport.close()
             yield Heard(line=line, pieces=tuple(pieces))
+
+
+def _settled(report: Report, settings: int) -> bool:
+    """Whether listening longer would change nothing: one fits beyond doubt, or nobody speaks, or nothing fits what is
+    heard and any of several settings may be the reason."""
+    if not report.fits:
+        return settings > 1 or any(warned.word in ("silent", "baud") for warned in report.warnings)
+    return report.fits[0].decisive
 
 
 def _has_line(url: PortUrl) -> bool:

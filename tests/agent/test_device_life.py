@@ -121,6 +121,16 @@ def states(seen: list[Any]) -> list[DeviceState]:
     return [event.state for event in seen if isinstance(event, StateChange)]
 
 
+def test_a_frame_that_lost_a_digit_is_refused_by_its_width_and_said_so(room: Room) -> None:
+    runner, mailbox, line = room.device("st-gs")
+    for text in ("  0.000", " 12.340"):
+        line.write(f"ST,GS,+{text}kg\r\n".encode() * 25)
+    line.write(b"ST,GS,+ 1.340kg\r\nST,GS,+ 12.340kg\r\n")
+    seen = events(mailbox, lambda seen: len([e for e in seen if isinstance(e, Reading)]) == 51)
+    assert {event.weight for event in seen if isinstance(event, Reading)} == {"0.000", "12.340"}
+    assert runner.counters.reasons == {"width": 1}
+
+
 def test_a_counter_that_stands_still_is_no_device(room: Room, tmp_path: Path) -> None:
     (tmp_path / "counted.toml").write_text(FROZEN)
     room.registry.load_tables(tmp_path)

@@ -13,19 +13,27 @@ from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
 from edge_agent.registry import discover
 from edge_agent.workshop.prober import Prober
+from hwsim.bench import scale_settings
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
-from hwsim.load import Platter, ScaleSettings, weighings
+from hwsim.load import Platter, ScaleSettings, random_goods, weighings
 from hwsim.ports import open_port
+
+QUICK = weighings([1_235_000, 2_340_000], every=1.0, hold=0.7)
+
+
+def as_hwsim_plays(settings: ScaleSettings) -> Any:
+    return weighings(random_goods(20, settings=settings, seed=0), every=3.0, hold=1.8)
 
 
 @pytest.fixture
 def plugged() -> Iterator[Callable[..., Device]]:
     made: list[Device] = []
 
-    def make(dialect: str, port: str = "pty") -> Device:
-        script = weighings([1_235_000, 2_340_000], every=1.0, hold=0.7)
-        scale = Scale(DIALECTS[dialect], Platter(ScaleSettings()), script=script)
+    def make(dialect: str, port: str = "pty", *, own_pace: bool = False) -> Device:
+        settings = scale_settings(DIALECTS[dialect].build) if own_pace else ScaleSettings()
+        script = as_hwsim_plays(settings) if own_pace else QUICK
+        scale = Scale(DIALECTS[dialect], Platter(settings), script=script)
         made.append(Device(scale, open_port(port)).start())
         return made[-1]
 
@@ -51,6 +59,15 @@ def test_what_it_prints_is_a_configuration_and_nothing_was_written(
     config.write_text('[gateway]\nid = "b"\nsite = "s"\n' + found["device"])
     read, _ = prepare(config)
     assert (read.device[0].driver, read.device[0].port) == ("st-gs", device.port.name)
+
+
+@pytest.mark.parametrize("dialect", ["mt-jik-print", "mt-ms204-print"])
+def test_what_prints_a_line_or_a_block_for_each_weighing_is_found_at_its_own_pace(
+    dialect: str, plugged: Callable[..., Device], capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The first seconds bring one block at most, and its lines look like those of a plain scale."""
+    code, found = probed(capsysbinary, plugged(dialect, own_pace=True).port.name)
+    assert (code, found["fits"][0]["driver"], found["fits"][0]["share"]) == (0, dialect, 1.0)
 
 
 def test_an_instrument_that_must_be_asked_is_found_with_active_only(

@@ -42,7 +42,7 @@ def heard(instrument: Instrument, seconds: float = 12.0, asking: DriverSpec | No
 def simulator(driver: str) -> Instrument:
     if driver in DIALECTS:
         settings = scale_settings(DIALECTS[driver].build)
-        script = weighings(random_goods(20, settings=settings, seed=1), every=4.0, hold=3.0)
+        script = weighings(random_goods(20, settings=settings, seed=1), every=3.0, hold=1.8)  # as `hwsim scale` does
         return Scale(DIALECTS[driver], Platter(settings), script=script)
     (file,) = [f for f in VECTORS.glob("*/*.toml") if tomllib.loads(f.read_text())["driver"] == driver]
     return Player(read_capture(file, driver=driver, good_only=True).chunks, repeat=True)
