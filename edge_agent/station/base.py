@@ -187,7 +187,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What the page shows of a station. `state` is one word; the weight is the displayed text, never computed."""
+    """What the page shows of a station. `state` is one word; the weight is the displayed text, never computed; `basis`
+    is what the scale says of it: gross, net, tare or nothing."""
 
     station: str
     mode: str
@@ -196,6 +197,7 @@ class View:
     weight: str | None
     unit: str | None
     stability: str | None
+    basis: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     duty: Mapping[str, Any] | None = None
 
@@ -405,5 +407,6 @@ def weight_view(settings: Settings, platter: Platter, **detail: Any) -> View:
         weight=reading.weight if reading else None,
         unit=platter.unit,
         stability=reading.stability if reading else None,
+        basis=reading.basis if reading else None,
         detail=detail,
     )

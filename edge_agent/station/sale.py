@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from edge_agent.model import Command, Instant, Observation, PushedSale, Reading, Scan
 from edge_agent.records.bodies import Sale
+from edge_agent.records.bodies.base import CapturedBy
 from edge_agent.records.envelope import Draft
 from edge_agent.records.flags import Flag
 from edge_agent.records.money import PricePer, Quote, fen, line_amount, price_suspect, round_off
@@ -282,13 +283,17 @@ class SaleStation:
         by_hand: bool = False,
         ask: bool = True,
     ) -> Sequence[Draft]:
-        """One sale. `amount_fen` is what the operator rounds the amount off to: never more than the amount."""
+        """One sale. `amount_fen` is what the operator rounds the amount off to: never more than the amount. `net_mg` is
+        what a program weighed, or what the operator read off a scale that tells nothing.
+        """
         goods = these or self._goods
         if goods is None:
             raise NotDone("no-goods")
-        told = arguments.mass("net_mg") if these is not None else None
+        told = arguments.mass("net_mg")
         if told is not None and goods.price_per != "each":
-            quantity, pieces = self._told(told), 1
+            if these is None and self._desk.platters.in_use.reading is not None:
+                raise NotDone("scale-works")
+            quantity, pieces = self._told(told, "manual" if these is None else "import"), 1
         else:
             quantity, pieces = self._how_much(goods, arguments, by_hand=by_hand)
         amounts = self._amounts(goods, quantity, pieces, self._desk.today(at))
@@ -321,12 +326,12 @@ class SaleStation:
         self._clear()
         return self._desk.taken(quantity, *drafts)
 
-    def _told(self, mass_mg: int) -> Quantity:
-        """A mass that another program weighed: the record says that it was brought in, and shows it in kilograms."""
+    def _told(self, mass_mg: int, by: CapturedBy) -> Quantity:
+        """A mass that a person or another program brings: the record says so, and shows it in kilograms."""
         if mass_mg == 0:
             raise NotDone("bad-net_mg")
         kilograms = f"{Decimal(mass_mg) / 1_000_000:f}"
-        fields = {"captured_by": "import", "net_mg": mass_mg, "indication": kilograms, "unit": "kg"}
+        fields = {"captured_by": by, "net_mg": mass_mg, "indication": kilograms, "unit": "kg"}
         return Quantity(fields=fields | {"flags": ("basis_unknown",)})
 
     def _how_much(self, goods: Goods, arguments: Arguments, *, by_hand: bool) -> tuple[Quantity, int]:

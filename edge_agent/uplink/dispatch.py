@@ -317,6 +317,8 @@ class Dispatch:
             # More is pending than we know of: an operator put quarantined records back.
             self._rescan_at = now + _RESCAN
             if self._outbox.counts().pending > self._shipments.total:
+                # They may have gone out in the live lane before: all that it has passed is backlog now.
+                self._split = max(self._split, self._live_next - 1)
                 self._cursor = 1
                 ranges = self._scan(limit)
         return Load(Lane.BACKLOG, ranges) if ranges else None

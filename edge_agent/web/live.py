@@ -282,7 +282,8 @@ class Live:
         points = self._weights.setdefault(name, deque(maxlen=_WEIGHTS))
         points.append((_now_ms(), view.weight, view.state))
         only_weight = before is not None and all(
-            getattr(before, part) == getattr(view, part) for part in ("state", "stability", "device", "unit", "duty")
+            getattr(before, part) == getattr(view, part)
+            for part in ("state", "stability", "basis", "device", "unit", "duty")
         )
         only_weight = only_weight and _lasting(before) == _lasting(view)
         if not only_weight or now >= self._free_at(name):

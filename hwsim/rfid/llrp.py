@@ -159,13 +159,17 @@ class LlrpReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._drop.is_set() or self._off.is_set():
+            off = self._off.is_set()
+            if off and self._listener is not None:  # before its client is told: nobody may come in between
+                self._listener.close()
+                self._listener, self._spec, self._accesses = None, None, {}
+            if self._drop.is_set() or off:
                 self._drop.clear()
                 if self._client is not None:
                     abort(self._client.connection)
                     self._client = None
-            if self._off.is_set():
-                self._away()
+            if off:
+                self._stopping.wait(LOOK_UP)
                 continue
             if self._listener is None:
                 self._listener = self._reserved.listener()
@@ -180,13 +184,6 @@ class LlrpReader:
             if self._client is not None and not self._silent.is_set():
                 self._tick(self._client, time.monotonic())
                 self._flush(self._client)
-
-    def _away(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener, self._spec = None, None
-            self._accesses = {}
-        self._stopping.wait(LOOK_UP)
 
     def _accept(self, listener: socket.socket) -> None:
         try:

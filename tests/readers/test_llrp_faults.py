@@ -28,8 +28,9 @@ from hwsim.chaos import ChaosProxy
 from hwsim.rfid.field import Field, make_tags
 from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
+from tests.readers.gate import gate_config
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 CLOSE_CONNECTION = 14
 TAGS = 12
 LLRP = {spec.id: spec for spec in bundle().drivers}["llrp"]
@@ -95,7 +96,7 @@ def test_a_connection_that_is_half_open_is_noticed(reader: LlrpReader, network: 
 
 
 def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader: LlrpReader) -> None:
-    reading = opened(reader.name)
+    reading = opened(reader.name, keepalive_s=60)  # it is the connection that tells here, not silence
     read_until(reading, some_tags)
     reader.switch(False)
     _, why = lost(reading)
@@ -106,7 +107,7 @@ def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            reading = opened(reader.name)
+            reading = opened(reader.name, keepalive_s=60)
             break
         except Disconnected:
             assert time.monotonic() < until
@@ -149,31 +150,9 @@ def test_what_an_earlier_client_left_to_be_done_with_tags_is_not_done(reader: Ll
     assert reader.wrong == []
 
 
-CONFIG = """\
-[gateway]
-id = "box-1"
-site = "market-3"
-
-[store]
-path = "records.db"
-
-[[device]]
-id = "gate"
-driver = "llrp"
-port = "tcp:127.0.0.1:{port}"
-options = {{ keepalive_s = 1, refused_wait_s = 2 }}
-
-[[station]]
-id = "dock"
-mode = "log"
-devices = ["gate"]
-rules = {{ tag_lost_ms = 60000 }}
-"""
-
-
 def test_the_agent_outlives_one_fault_after_the_other(reader: LlrpReader, network: ChaosProxy, tmp_path: Path) -> None:
     reader.switch(False)
-    agent = AgentProcess(tmp_path, CONFIG.format(port=network.port))
+    agent = AgentProcess(tmp_path, gate_config(f"tcp:127.0.0.1:{network.port}", tag_lost_ms=60_000, refused_wait_s=2))
 
     def reasons() -> list[str]:
         return [e["reason"] for e in agent.log() if e["event"] == "device.state" and e["state"] == "lost"]

@@ -51,6 +51,7 @@ def click(*selectors: str) -> Callable[[Page], Any]:
 
 def visit(page: Page, stall: Stall, screen: Screen, name: str) -> list[str]:
     """Come to a screen, and look at it."""
+    page.emulate_media(reduced_motion="reduce")
     page.evaluate("(station) => localStorage.setItem('station', station)", screen.station)
     page.goto(f"{page.url.split('/?')[0].split('/#')[0].rstrip('/')}/?{screen.name}#{screen.hash}", wait_until="commit")
     page.locator("main").wait_for()
@@ -64,7 +65,7 @@ def visit(page: Page, stall: Stall, screen: Screen, name: str) -> list[str]:
 
 def look(page: Page, name: str) -> list[str]:
     """What is wrong to look at: it sticks out sideways, text is cut within a button, or axe finds something serious."""
-    page.wait_for_timeout(120)
+    page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")  # it is drawn
     if SHOTS:
         page.screenshot(path=f"{SHOTS}/{name}.png")
     problems = []
@@ -80,7 +81,10 @@ def look(page: Page, name: str) -> list[str]:
            }).map((node) => `${node.tagName}.${node.className}: ${node.textContent}`)"""
     )
     problems += [f"cut off: {each}" for each in wide]
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    if not page.evaluate("() => Boolean(window.axe)"):
+        text = AXE.read_text(encoding="utf-8")
+        page.add_init_script(text)  # for what is opened from now on
+        page.evaluate(text)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations)")
     for each in found:
         if each["impact"] in ("serious", "critical"):

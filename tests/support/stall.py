@@ -189,7 +189,9 @@ class Stall:
         uplink: str = "",
         web: str = "",
         printer: str | None = None,
+        scale: str | None = None,
     ) -> None:
+        """`printer` is the port of one, `scale` that of another scale-1 than the one that is worked by hand here."""
         self.folder = folder
         self.scale, self.scale2, self.scanner = Scale(), Scale(), Line()
         self.host, self.port = host, port
@@ -199,7 +201,7 @@ class Stall:
             CONFIG.format(
                 folder=folder,
                 uplink=uplink,
-                scale=self.scale.port,
+                scale=self.scale.port if scale is None else scale.removeprefix("serial:"),
                 scale2=self.scale2.port,
                 scanner=self.scanner.port,
                 stations=STATIONS.format(

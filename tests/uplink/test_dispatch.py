@@ -241,6 +241,20 @@ def test_records_put_back_by_an_operator_are_found(make_outbox: Any) -> None:
     assert bench.send(20) == Load(Lane.BACKLOG, ((3, 3),))
 
 
+def test_records_that_went_out_live_and_are_put_back_are_found_too(make_outbox: Any) -> None:
+    bench = Bench(make_outbox())
+    bench.open(0)
+    bench.keep(5)
+    assert bench.send(0) == Load(Lane.LIVE, ((1, 5),))
+    bench.dispatch.acknowledged(1, 0, 0)
+    bench.verdict(0, (1, 2), (4, 5), refused=(refusal(3, retryable=False),))
+    assert bench.send(10) is None
+    bench.outbox.requeue(3)
+    assert bench.send(12) == Load(Lane.BACKLOG, ((3, 3),))
+    bench.keep(1)
+    assert bench.send(12) == Load(Lane.LIVE, ((6, 6),))
+
+
 def test_the_platform_may_stop_us_and_limit_the_backlog(make_outbox: Any) -> None:
     bench = Bench(make_outbox(), batch_records=50)
     bench.keep(1000)

@@ -280,6 +280,47 @@ def test_a_wrong_entry_is_amended_not_overwritten(page: Page, stall: Stall) -> N
     last(stall, goods_code="01230101")  # the record itself stays
 
 
+def test_a_wrong_price_is_amended_and_the_amount_follows(stall: Stall, new_page: NewPage) -> None:
+    page = new_page(stall.url, expected=("409",))
+    stall.put_on("1.310")
+    tile(page, "番茄").click()
+    confirm(page).click()
+    page.locator(".records li", has_text="1.310 kg").first.get_by_role("button").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="更正", exact=True).click()
+    dialog.get_by_role("button", name="单价错误").click()
+    expect(page.locator(".toast")).to_contain_text("没有改动")  # in words, not as a code
+    dialog.get_by_label("单价 元/kg").fill("6.5")
+    dialog.get_by_role("button", name="单价错误").click()
+    expect(page.locator(".toast")).to_contain_text("更正 番茄")
+    content = stall.kept("amend")[-1]["data"]["content"]
+    assert (content["price_fen"], content["amount_fen"]) == (650, 852)
+
+
+def test_a_scale_that_tells_nothing_holds_up_no_sale(page: Page, stall: Stall) -> None:
+    assert stall.agent.command("A12", "goods", {"code": "01350101"}).refused is None
+    stall.put_on("1.400")
+    stall.settle("1.400")
+    assert stall.agent.command("A12", "confirm", {"net_mg": 1_000_000}).refused == "scale-works"
+    expect(page.get_by_role("button", name="手工重量")).to_have_count(0)
+    stall.scale.silent(True)
+    try:
+        expect(word(page)).to_have_text("秤无数据")
+        expect(confirm(page)).to_be_disabled()
+        page.get_by_role("button", name="手工重量").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="20261126-32").click()
+        for sign in "1.25":
+            dialog.locator(".pad").get_by_role("button", name=sign, exact=True).click()
+        dialog.get_by_role("button", name="确认销售").click()
+        expect(page.locator(".records li").first).to_contain_text("1.250 kg")
+        last(stall, net_mg=1_250_000, batch="20261126-32", captured_by="manual", amount_fen=1238)
+        page.locator(".records li").first.get_by_role("button").click()
+        expect(dialog).to_contain_text("人工录入")
+    finally:
+        stall.scale.silent(False)
+
+
 def test_several_lines_on_a_ticket_and_their_payment(page: Page, stall: Stall) -> None:
     page.get_by_role("button", name="多件合单").click()
     for weight, name in (("1.000", "番茄"), ("2.000", "土豆")):
@@ -315,6 +356,7 @@ def test_a_ticket_on_hold_waits_for_its_customer(page: Page, stall: Stall) -> No
     tile(page, "土豆").click()
     confirm(page).click()
     expect(page.locator(".ticket li")).to_have_count(2)
+    expect(page.locator(".records li").first).to_contain_text("2.010 kg")
     last(stall, line=2)
     page.get_by_role("button", name="结账").click()
     page.get_by_role("dialog").get_by_role("button", name="现金").click()

@@ -60,9 +60,10 @@ def test_hostile_texts_stay_texts(stall: Stall, new_page: NewPage) -> None:
     for number, text in enumerate(HOSTILE):
         # As goods by name and code; as a scanned code; as what a reason or a batch says in the list of records.
         name = "".join(c if c >= " " else "?" for c in text)
-        stall.do("A12", "goods", code=f"G{number}", name=name[:100], price_fen=100)
-        expect(page.locator(".line:not(.idle) .name")).to_have_count(1)
+        stall.do("A12", "goods", code=f"G{number}", name=name[:100], price_fen=100 + number)
         if number % 4 == 0:
+            for each in (page, phone):  # it is drawn
+                expect(each.locator(".line .price")).to_contain_text(f"{1 + number / 100:.2f}")
             fine(page, f"goods {text!r}")
             fine(phone, f"goods on a phone {text!r}")
         stall.agent.command("A12", "scan", {"text": text})
@@ -70,12 +71,11 @@ def test_hostile_texts_stay_texts(stall: Stall, new_page: NewPage) -> None:
             fine(page, f"scan {text!r}")
     for number, text in enumerate(HOSTILE[::10]):
         name = "".join(c if c >= " " else "?" for c in text)[:60]
-        stall.put_on(f"0.{500 + number}")
-        stall.settle(f"0.{500 + number}")
-        stall.do("A12", "goods", code=f"H{number}", name=name, price_fen=100)
-        kept = stall.do("A12", "confirm", batch=name[:30].strip() or "b").kept
+        stall.do("A12", "goods", code=f"H{number}", name=name, price_fen=100, price_per="each")
+        kept = stall.do("A12", "confirm", qty=1, batch=name[:30].strip() or "b").kept
         stall.agent.correct("void", kept[0]["id"], reason=text, operator="<b>03</b>", details={})
-    expect(page.locator(".records li").first).to_be_visible()
+    for each in (page, phone):
+        expect(each.locator(".records li")).to_have_count(20)  # the newest
     fine(page, "records")
     fine(phone, "records on a phone")
     for each in range(10):

@@ -245,6 +245,27 @@ def test_no_word_is_there_that_nothing_asks_for() -> None:
     assert unused == set()
 
 
+NOT_OF_THE_PAGE = {
+    *("bad-request", "not-json", "origin", "scope", "token"),  # what only a program can do wrong
+    *("bad-patrol", "no-findings", "nothing-measured", "bad-step", "not-a-scale"),  # commands without a screen
+    *("no-action", "bad-{name}", "no-{name}", "bad-{what}"),  # fields, each by its own name
+}
+
+
+def test_whatever_the_box_refuses_is_said_in_words() -> None:
+    """Every code by which something is not done, as the sources name them: in words, else by the field it is about."""
+    refusing = r'(?:NotDone|Refused|NotPrinted|NotProved|NotTaken|Refusal)\(\s*(?:\d+,\s*)?f?"([a-z][^" ]*)"'
+    sources = (Path(edge_agent.web.__file__).parents[1]).rglob("*.py")
+    codes = {code for file in sources for code in re.findall(refusing, file.read_text(encoding="utf-8"))}
+    assert len(codes) > 90
+    for language in ("zh", "en"):
+        words = _words(language)[0] | _words(language)[1]
+        fields = {each.partition(".")[2] for each in words if each.startswith("field.")}
+        said = {each.partition(".")[2] for each in words if each.startswith("refusal.")}
+        silent = {code for code in codes - said - NOT_OF_THE_PAGE if code.partition("-")[2] not in fields}
+        assert silent == set(), (language, silent)
+
+
 def _loaded_at_first() -> set[str]:
     """The modules that the page's first one leads to without `import()`."""
     found, waiting = set(), ["app"]

@@ -108,6 +108,12 @@ def intake(stall: Stall) -> None:
     stall.put_on("40.00", stall.scale2)
 
 
+def by_hand(page: Page) -> None:
+    choose("番茄")(page)
+    expect(page.locator("[data-state=stale]")).to_be_visible()
+    page.locator(".confirms button:not(.confirm)").click()
+
+
 def trace(page: Page) -> None:
     page.locator("#code").fill("20261126-11")
     page.locator(".find button").click()
@@ -136,7 +142,8 @@ SCREENS = (
     Screen("sell-stopped", stall=on_scale("2.345"), page=click(".tile[data-stopped]", ".confirm"), shown=".blocked"),
     Screen("sell-not-goods", stall=lambda stall: stall.scan("http://example.com/"), shown=".idle .paid.warn"),
     Screen("sell-letters", page=click(".letters"), shown=".letter-keys"),
-    Screen("sell-tare", page=click(".scale-keys button"), shown=".pad"),
+    Screen("sell-tare", page=click(".scale-keys button:nth-of-type(3)"), shown=".pad"),
+    Screen("sell-by-hand", stall=lambda stall: stall.scale.silent(True), page=by_hand, shown=".sheet .pad"),
     Screen("sell-record", page=click(".records button"), shown=".sheet .facts"),
     Screen("sell-void", page=click(".last .row button:last-child"), shown=".sheet .reasons"),
     Screen("sell-amend", page=click(RECORD, ".sheet .row button:nth-child(2)"), shown=".sheet .reasons"),

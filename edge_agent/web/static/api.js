@@ -53,7 +53,7 @@ export function order(name, args, station) {
 
 // Why something was not done, in words.
 export function why(answer) {
-  const code = answer.refused || "unknown";
+  const code = answer.refused || "";
   if (has(`refusal.${code}`)) return say(`refusal.${code}`);
   const field = /^(bad|no)-(.+)$/.exec(code);
   if (field && has(`field.${field[2]}`)) return `${say(`refusal.${field[1]}-field`)}: ${say(`field.${field[2]}`)}`;

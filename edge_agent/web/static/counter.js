@@ -31,6 +31,19 @@ const SHEETS = {
     ]];
   },
 
+  // What the operator reads off a scale that tells nothing.
+  weight(sheet) {
+    const { batches, batch } = sheet;
+    const typed = sheet.text || "";
+    const set = () => done(act("confirm", { net_mg: Math.round(Number(typed) * 1e6), ...(batch ? { batch } : {}) }, `${say("sold")} ${typed} kg`));
+    return [say("by-hand"), [
+      h("p.note", say("by-hand-note")),
+      batches.length > 1 ? choice(say("batch"), batches.map((each) => each.batch), batch, String, (now) => put({ batch: now })) : null,
+      h("p.typed", typed || "0", " kg"), pad(typed, (text) => put({ text }), true),
+      key(say("confirm"), set, { kind: "button.strong.wide", disabled: !(Number(typed) > 0) }),
+    ]];
+  },
+
   pay({ lines, ticket, fen }) {
     const settle = (method) => done(act("settle", { pay_method: method, ...(ticket ? { ticket } : { lines }) }, `${say("settled")} ${yuan(fen)} ${say(`paid.${method}`)}`));
     return [say("settle"), [

@@ -63,6 +63,8 @@ const SHEETS = {
       const goods = s.goods.find((each) => each.code === details.goods);
       if (how === "amend" && goods && goods.code !== record.goods_code) Object.assign(sent, { goods_code: goods.code, goods_name: goods.name });
       if (how === "amend" && details.batch) sent.batch = details.batch;
+      if (how === "amend" && Number(details.price) > 0) sent.price_fen = Math.round(Number(details.price) * 100);
+      if (how === "amend" && Number(details.pieces) > 0) sent.qty = Math.round(Number(details.pieces));
       if (how === "return" && typed > 0) Object.assign(sent, piece ? { qty: Math.round(typed) } : { net_mg: Math.round(typed * 1e6) });
       const asked = how === "return"
         ? ask(to`/api/stations/${s.station}/return`, { arguments: Object.assign(sent, { sale: record.id, reason, goods_go: details.go || "stock" }) })
@@ -75,7 +77,9 @@ const SHEETS = {
     return [`${say(how)}：${nameOf(record)} ${amountOf(record)} ${isNumber(record.amount_fen) ? yuan(record.amount_fen) : ""}`, [
       how === "amend" ? [
         field(say("goods"), select(details.goods || record.goods_code, known ? goodsList() : [[record.goods_code, nameOf(record)], ...goodsList()], (code) => set("goods", code))),
-        entry(say("batch"), details.batch, (text) => set("batch", text), { placeholder: record.batch })] : null,
+        entry(say("batch"), details.batch, (text) => set("batch", text), { placeholder: record.batch }),
+        h("div.two", numeric(`${say("price")} ${say(`per.${record.price_per || "kg"}`)}`, details.price, (text) => set("price", text), { placeholder: isNumber(record.price_fen) ? yuan(record.price_fen) : "" }),
+          piece ? numeric(say("qty"), details.pieces, (text) => set("pieces", text), { placeholder: record.qty }) : null)] : null,
       how === "return" ? [
         numeric(piece ? say("qty") : "kg", details.amount, (text) => set("amount", text), { placeholder: piece ? record.qty : kilos(record.net_mg) }),
         choice(say("goods-go"), ["stock", "disposal", "supplier"], details.go || "stock", (go) => say(`go.${go}`), (go) => set("go", go))] : null,

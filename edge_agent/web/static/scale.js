@@ -17,10 +17,11 @@ export function scale(view) {
   const detail = view.detail || {};
   const word = state === "lost" ? say("link.lost") : say(`state.${state}`);
   const shown = weight === null ? "– –" : weight;
+  const net = weight !== null && view.basis === "net" ? say("net") : "";
   const tared = detail.preset_tare_mg ? `${say("preset-tare")} ${kilos(detail.preset_tare_mg)} kg` : "";
   const deducted = detail.deduct_mg ? `${say("deduct")} ${kilos(detail.deduct_mg)} kg` : detail.deduct_permille ? `${say("deduct")} ${detail.deduct_permille / 10} %` : "";
   return h("section.scale", { key: "scale", "data-state": state, "data-tone": tone(state), "aria-label": say("weight") },
-    tared || deducted ? h("p.tared", tared, tared && deducted ? " · " : "", deducted) : null,
+    net || tared || deducted ? h("p.tared", [net, tared, deducted].filter(Boolean).join(" · ")) : null,
     h("p.weight", { after: fit },
       h("span.value", shown),
       h("span.unit", weight === null ? "" : view.unit || "")),

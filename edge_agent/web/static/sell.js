@@ -11,6 +11,7 @@ import * as sound from "./sound.js";
 
 const SHOWN = ["sale", "return", "void", "amend", "settlement", "loss", "recall_hit", "stocktake"];
 export const COLOURS = ["#5b8c5a", "#b07d3c", "#b4525a", "#7a6aa8", "#3f87a6", "#9aa33f", "#c0743f", "#5d7186", "#a8578f", "#3f9a86"];
+const MUTE = ["disconnected", "stale", "bad-data", "waiting"]; // states of a scale that tells nothing
 const SOON = 2000; // ms in which what a station was told is to be seen
 let query = "";
 let category = "";
@@ -85,6 +86,9 @@ async function confirm(batch) {
   if (rounded(d) !== null) args.amount_fen = rounded(d);
   if (batch && d.batches.length > 1) await order("batch", { batch, goods_code: d.goods_code });
   const answer = await order(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm", args);
+  const kept = answer.kept || [];
+  // What is done next may be about this sale: it is in the list when it is said to be saved.
+  await until(() => kept.every((each) => s.records.some((record) => record.id === each.id)), SOON);
   busy = false;
   if (answer.ok) {
     sound.good();
@@ -128,11 +132,13 @@ async function onScale(name) {
 
 const small = (label, onclick, more) => key(label, onclick, { kind: "button.small", ...more });
 
-function keysOfScale(d) {
-  const takes = d.scale_commands || [];
+// What the scale can be told to do.
+const takes = () => (((s.status || {}).devices || {})[view().device] || {}).commands || [];
+
+function keysOfScale() {
   const away = s.session.at_scale && !s.session.at_scale.includes(s.station);
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
-    takes.includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
+    takes().includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
   h("a.button.under", { href: "#stocktake" }, icon("list"), say("mode.stocktake")),
   h("a.button.under", { href: "#customer", target: "_blank", rel: "noopener" }, icon("screen"), say("customer")));
@@ -186,7 +192,8 @@ function confirmKeys(d, batches, chosen) {
       batches.length > 3 ? key(say("more"), () => open("batches", { batches, code: d.goods_code })) : null);
   }
   const label = not ? say(`refusal.${not}`) : say(view().state === "loaded-at-start" && !byPiece(d) ? "capture" : "confirm");
-  return h("div.confirms", { key: "one" }, key(label, () => confirm(), { kind: "button.confirm", ...off }));
+  return h("div.confirms", { key: "one" }, key(label, () => confirm(), { kind: "button.confirm", ...off }),
+    MUTE.includes(not) && !byPiece(d) ? key(say("by-hand"), () => open("weight", { batches, batch: (chosen || batches[0] || {}).batch })) : null);
 }
 
 const short = (batch) => (String(batch).length > 12 ? `…${String(batch).slice(-9)}` : String(batch));
@@ -313,7 +320,7 @@ export function draw() {
   const now = view();
   const d = detail();
   return [h("div.sell", { key: "sell", "data-flash": Date.now() - flash < 600 ? "yes" : null, "data-chosen": d.goods_code ? "yes" : null },
-    scale(now), keysOfScale(d), line(d), catalogue(d), log())];
+    scale(now), keysOfScale(), line(d), catalogue(d), log())];
 }
 
 // ---- keys and scans
@@ -337,13 +344,12 @@ export function onKey(event) {
   }
   const name = event.key.toLowerCase();
   const d = detail();
-  const takes = d.scale_commands || [];
   const batches = d.batches || [];
   if (name === "enter") {
     event.preventDefault();
     confirm(batches.length > 1 && !batches.some((each) => each.batch === d.batch) ? batches[0].batch : undefined);
-  } else if (name === "t") (takes.includes("tare") ? onScale : open)("tare");
-  else if (name === "z" && takes.includes("zero")) onScale("zero");
+  } else if (name === "t") (takes().includes("tare") ? onScale : open)("tare");
+  else if (name === "z" && takes().includes("zero")) onScale("zero");
   else if (name === "escape") {
     if (event.target.id === "search") {
       query = "";

@@ -38,7 +38,7 @@ const SHEETS = {
 
 // Those that come with a module of their own when they are first opened.
 const FROM = {
-  record: "record", slip: "record", correct: "record", who: "person", settings: "person", tare: "counter", price: "counter", pay: "counter", held: "counter",
+  record: "record", slip: "record", correct: "record", who: "person", settings: "person", tare: "counter", price: "counter", pay: "counter", held: "counter", weight: "counter",
 };
 
 export function addSheet(kind, make) {

@@ -2,10 +2,10 @@
 export const words = {
   arrange: "排列商品", "not-loaded": "没有载入：与网关失去连接", again: "重试", title: "溯源摊位台", screens: "页面", station: "摊位", waiting: "正在连接网关…",
   "lost-page": "与网关失去连接，正在重连。显示的内容可能已过时", pending: "待确认", rejected: "被退回", unsynced: "时间待校准", settings: "显示与声音", "hand-over": "交接班", close: "关闭",
-  ok: "确定", back: "返回", clear: "清空", none: "无", all: "全部", more: "更多", legal: "以秤面示值为准", tare: "去皮", zero: "清零", "preset-tare": "预置皮重",
+  ok: "确定", back: "返回", clear: "清空", none: "无", all: "全部", more: "更多", legal: "以秤面示值为准", tare: "去皮", net: "净重", zero: "清零", "preset-tare": "预置皮重",
   deduct: "扣杂", goods: "商品", search: "拼音 / PLU / 扫码", "no-goods": "选择或扫描商品", "no-match": "没有匹配的商品", "no-catalogue": "还没有商品目录，请扫码销售",
   batch: "批次", "other-batch": "换批次", "no-batch": "无进货批次", left: "余", stopped: "停售", yuan: "元", pieces: "件", price: "单价", 
-  "set-price": "改价", "round-off": "抹零", before: "应收", confirm: "确认销售", "confirm-from": "确认 · 批次", capture: "按现有重量记录", recent: "最近记录", today: "今日",
+  "set-price": "改价", "by-hand": "手工重量", "round-off": "抹零", before: "应收", confirm: "确认销售", "confirm-from": "确认 · 批次", capture: "按现有重量记录", recent: "最近记录", today: "今日",
   "no-records": "还没有记录", sales: "笔", linked: "关联批次", customer: "顾客屏", sold: "已保存", buyer: "买方", void: "作废", amend: "更正", return: "退货", reason: "原因",
   weight: "重量", trace: "追溯码", ticket: "合单", "new-ticket": "多件合单", hold: "挂单", held: "挂单", pay: "结账", total: "合计",
   settle: "收款", settled: "已收款", lines: "行", received: "已到账", match: "属于哪一笔？", qty: "数量", person: "工号", name: "姓名", "sign-in": "登录", signed: "已登录",
@@ -38,7 +38,7 @@ export const words = {
     "choose-batch": "请选择批次", stopped: "此批次已停售，不能卖", "over-balance": "超过进货量", "lost-page": "与网关失去连接", "tare-too-big": "皮重超过总重", "rounded-up": "抹零只能向下",
     "bad-field": "填写有误", "no-field": "请填写", "unknown-crate": "没有这种筐", "unknown-sale": "找不到这笔销售", "already-settled": "已收款", "no-amount": "没有金额",
     "not-goods": "不是商品码", forbidden: "没有权限", "not-at-scale": "人不在秤旁，不能操作", "sign-in": "请先登录", locked: "已锁屏，请登录", csrf: "页面已过期，请重试",
-    "too-many-attempts": "尝试太多，请稍候", "wrong-pin": "PIN 不对", "wrong-code": "配对码不对", "no-card": "没有读到卡", "store-full": "存储已满", "wrong-card": "没有登记的卡",
+    "too-many-attempts": "尝试太多，请稍候", "wrong-pin": "PIN 不对", "wrong-code": "配对码不对", "no-card": "没有读到卡", "store-full": "存储已满", stopping: "网关正在停止", fault: "网关出错，已记入日志", "wrong-card": "没有登记的卡",
     "not-found": "找不到", "unknown-command": "此摊位不支持", "no-reason": "请填写原因", "no-batch": "没有进货批次", "no-party": "摊位没有主体码", "no-ticket": "没有合单",
   },
 };
