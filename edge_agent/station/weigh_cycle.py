@@ -42,7 +42,7 @@ class CycleRules:
     platter counts as empty. Where the instrument does not tell stability, readings that stay within
     `stable_band` for `stable_ms` are stable. In any case a load is stable only once `stable_readings` of the last
     `2 * stable_readings - 1` readings within that band showed the same mass, which is then its mass. A scale so fine
-    that its readings hardly ever repeat is stable after `stable_ms` and that many readings, with the middle one of them.
+    that its readings hardly ever repeat is stable after `stable_ms` and that many readings, with their middle one.
     The platter is empty again after `empty_readings` readings in a row within `zero_band`.
     """
 
