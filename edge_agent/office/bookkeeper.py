@@ -34,8 +34,8 @@ NUMBERS: Final = "trace-codes"
 NOTED_EVERY: Final = 2_000
 """Records kept between two notes of the balances."""
 
-_PAGE: Final = 1_000
-_PAGE_BYTES: Final = 4 << 20
+_PAGE: Final = 250
+_PAGE_BYTES: Final = 1 << 18  # what a start has once held in memory it never gives back
 _MOST_UNREAD: Final = 100_000
 _NOT_A_RECORD: Final = (KeyError, TypeError, ValueError, AttributeError)
 # The canonical form has its keys in order, so that the type stands last: most records need not be parsed.
