@@ -25,6 +25,7 @@ from drivers.session import DeviceSession
 from edge_agent.driver import Busy, Disconnected, PortUrl
 from edge_agent.model import DeviceEvent, Status, TagRead
 from hwsim.chaos import ChaosProxy
+from hwsim.faults import KINDS, Fault, Kind, Line
 from hwsim.rfid.field import Field, make_tags
 from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
@@ -130,6 +131,32 @@ def test_a_reader_that_believes_in_its_old_client_is_told_apart_from_one_that_is
     (status,) = [event for event in events if isinstance(event, Status)]
     assert (status.status, status.detail) == ("error", "the reader is connected to another client")
     assert reader.refused == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_fault_of_the_line_is_outlived(kind: Kind) -> None:
+    """What arrives in pieces, late or twice is read; what is hurt ends at worst in a new connection."""
+    line = Line([Fault(kind=kind, probability=0.05, seconds=0.1)], seed=3)
+    tags = make_tags(TAGS)
+    with LlrpReader(Field(tags, rate=200.0), line=line) as reader:
+        heard: set[str] = set()
+        until = time.monotonic() + PATIENCE
+        reading: DeviceSession | None = None
+        while line.hits[kind] < 3 or len(heard) < TAGS:
+            assert time.monotonic() < until, (line.hits, len(heard))
+            try:
+                reading = reading or opened(reader.name, keepalive_s=2, refused_wait_s=1)
+                heard |= {event.tag_id for event in reading.read(0.1) if isinstance(event, TagRead)}
+            except (Disconnected, Busy):
+                if reading is not None:
+                    reading.close()
+                reading = None
+                time.sleep(0.05)
+        if reading is not None:
+            reading.close()
+    if kind in ("split", "duplicate", "delay", "unplug"):
+        assert heard == {tag.number.hex().upper() for tag in tags}
+        assert reader.wrong == []
 
 
 def test_what_an_earlier_client_left_to_be_done_with_tags_is_not_done(reader: LlrpReader) -> None:
