@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from edge_agent import clock
-from edge_agent.driver import Busy, Disconnected, DriverSpec, PortUrl, Send, Transport
+from edge_agent.driver import Busy, Disconnected, DriverSpec, HangUp, PortUrl, Send, Transport
 from edge_agent.registry import Registry, checked_options
 from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of, lines, understands
 
@@ -133,28 +133,38 @@ class Prober:
                 return
             line = line_of(spec) if with_line else given
             self._tell("asking", {"driver": spec.id, "line": line})
-            transport = self._transport(url, line)
-            hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
-            codec = self._registry.make_codec(spec.id, hurried)
-            pieces: list[tuple[float, bytes]] = []
-            self._open_again(transport)
-            try:
-                began = clock.monotonic()
-                while (now := clock.monotonic()) - began < _ASKING:
-                    due = codec.deadline
-                    outputs = list(codec.tick(now)) if due is not None and due <= now else []
-                    data = transport.read(0.02)
-                    if data:
-                        pieces.append((clock.monotonic() - began, data))
-                        outputs += codec.feed(data, clock.monotonic())
-                    for output in outputs:
-                        if isinstance(output, Send):
-                            transport.write(output.data, 1.0)
-            except Disconnected:
-                pass  # it does not speak so; the next may be right
-            finally:
-                transport.close()
-            yield Heard(line=line, pieces=tuple(pieces))
+            until = clock.monotonic() + _BACK_WITHIN
+            answers, busy = self._ask(self._transport(url, line), spec)
+            while busy and clock.monotonic() < until and not self._ended():
+                time.sleep(_LOOK_AGAIN)  # it has not noticed yet that we have gone a moment ago
+                answers, busy = self._ask(self._transport(url, line), spec)
+            yield Heard(line=line, pieces=answers)
+
+    def _ask(self, transport: Transport, spec: DriverSpec) -> tuple[tuple[tuple[float, bytes], ...], bool]:
+        """What is answered to one driver's polls, and whether it was that somebody else is served."""
+        hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
+        codec = self._registry.make_codec(spec.id, hurried)
+        pieces: list[tuple[float, bytes]] = []
+        self._open_again(transport)
+        try:
+            began = clock.monotonic()
+            while (now := clock.monotonic()) - began < _ASKING:
+                due = codec.deadline
+                outputs = list(codec.tick(now)) if due is not None and due <= now else []
+                data = transport.read(0.02)
+                if data:
+                    pieces.append((clock.monotonic() - began, data))
+                    outputs += codec.feed(data, clock.monotonic())
+                for output in outputs:
+                    if isinstance(output, Send):
+                        transport.write(output.data, 1.0)
+                    elif isinstance(output, HangUp):
+                        return tuple(pieces), output.busy
+        except Disconnected:
+            pass  # it does not speak so; the next may be right
+        finally:
+            transport.close()
+        return tuple(pieces), False
 
     def _open_again(self, transport: Transport) -> None:
         """Open a port that was open a moment ago; whoever hung up may take a while. Raises a `TransportError`."""

@@ -12,6 +12,7 @@ import pytest
 from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
 from edge_agent.registry import Registry, discover
+from edge_agent.workshop import prober as prober_module
 from edge_agent.workshop.prober import Prober
 from hwsim.bench import scale_settings
 from hwsim.device import Device
@@ -108,11 +109,13 @@ def test_asking_gets_enough_answers_and_stops_when_it_knows(
     assert not best.decisive or asked[-1] == dialect
 
 
-def test_a_network_reader_that_hangs_up_on_other_languages_is_found() -> None:
+def test_a_network_reader_that_hangs_up_on_other_languages_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it greets with says whom to ask first; that it closes on others does not end the asking."""
     asked = ("llrp", "mercury", "uhf-m100", "pn532")
     known = discover()
     drivers = {name: spec for name, spec in known.drivers.items() if name in asked}
+    monkeypatch.setattr(prober_module, "_ASKING", 6.0)  # a slow machine
+    monkeypatch.setattr(prober_module, "_BACK_WITHIN", 20.0)
     order: list[str] = []
     prober = Prober(
         Registry(drivers=drivers, transports=known.transports),
