@@ -18,7 +18,7 @@ from edge_agent.cli.app import run
 from edge_agent.driver import PortUrl
 from edge_agent.tag_profile import BadProfile, parse_profile
 from hwsim.device import Device
-from hwsim.ports import TcpPort
+from hwsim.ports import PtyPort, TcpPort
 from hwsim.rfid import READERS
 from hwsim.rfid.card import VirtualCard
 from hwsim.rfid.field import Field, Tag
@@ -309,7 +309,8 @@ class Played:
 
     def __init__(self, family: str, *tags: Tag, missed: float = 0.2) -> None:
         field = Field(tags, missed=missed)
-        self.reader = LlrpReader(field) if family == "llrp" else Device(READERS[family](field), TcpPort())
+        port = PtyPort() if family == "mercury" else TcpPort()
+        self.reader = LlrpReader(field) if family == "llrp" else Device(READERS[family](field), port)
 
     def __enter__(self) -> Played:
         self.reader.start()
