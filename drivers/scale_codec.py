@@ -23,7 +23,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar
@@ -429,6 +429,17 @@ def displayed(sign: str, digits: str, decimals: int | None = None) -> str:
             whole += "0" * -decimals
     text = (whole.lstrip("0") or "0") + (f".{fraction}" if fraction else "")
     return f"-{text}" if sign == "-" and text.strip("0.") else text
+
+
+DECIMALS: Final = Option(
+    name="decimals", type="integer", default=0, minimum=0, maximum=4, help="decimals that the display shows"
+)
+"""For frames that tell digits only; `with_decimals` writes it into the table."""
+
+
+def with_decimals(dialect: Dialect, options: Mapping[str, Any]) -> Dialect:
+    """The dialect with the decimals that the person at the scale has told."""
+    return replace(dialect, decimals=options["decimals"])
 
 
 def scale_driver(

@@ -55,7 +55,7 @@ def read_capture(
 
     Raises ValueError naming the line that is wrong, or when nothing is left to play; OSError.
     """
-    if path.suffix == ".toml":
+    if path.suffix == ".toml" and not _is_lines(path):
         return _read_vectors(path, driver, spacing, good_only)
     header: dict[str, Any] = {}
     chunks: list[Chunk] = []
@@ -76,6 +76,12 @@ def read_capture(
     if not chunks:
         raise ValueError(f"{path}: holds nothing to play" + (f" for {driver}" if driver else ""))
     return Capture(driver=header.get("driver", driver), source=header.get("source"), chunks=tuple(chunks))
+
+
+def _is_lines(path: Path) -> bool:
+    """Whether a file holds JSON lines, whatever its name: a capture goes where a person says."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip()[:1] == b"{"
 
 
 def _read_vectors(path: Path, driver: str | None, spacing: float, good_only: bool) -> Capture:

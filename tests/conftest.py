@@ -8,9 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from soak_report import SoakReport
 
 from edge_agent.model import Instant
+
+# No example has a time of its own: on a busy machine each of them takes what it takes.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

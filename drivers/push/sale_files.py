@@ -106,6 +106,8 @@ class SaleFileCodec:
         if isinstance(piece, Rejected):
             return self._refuse(piece.reason, piece.raw, place)
         text = self._text(piece.body)
+        if not text.strip(" \r\x1a"):  # 1A: the end of a file, as old programs write it
+            return [Status(status="other", detail="empty line", raw=piece.raw)]
         try:
             return self._told(text, piece.raw, place)
         except _Bad as problem:

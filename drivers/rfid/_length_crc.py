@@ -19,7 +19,7 @@ from typing import Any, Final
 from drivers.checksum import crc16_reflected
 from drivers.framing import Frame
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import Asking, TagCodec, asking_options, status, tag_error
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, status, tag_error
 from edge_agent.driver import Option, Send
 from edge_agent.model import DeviceEvent
 
@@ -40,6 +40,7 @@ _LONGEST_CHOICE: Final = 30
 """Bytes of an EPC that a question may hold: fifteen words."""
 _MOST_WORDS, _MOST_WORDS_WRITTEN = 40, 16
 _SHORTEST: Final = 4
+_CRC: Final = 2
 
 
 def _measure(header: bytes) -> int | None:
@@ -159,3 +160,23 @@ def maker(read: Callable[[Frame], list[DeviceEvent]]) -> Callable[[Mapping[str, 
         return MemoryAndTagCodec(read, address, asking)
 
     return make
+
+
+def entries(raw: bytes, at: int, count: int, *, behind: int = 0, antenna: int | None = None) -> list[DeviceEvent]:
+    """The tags of an inventory: from `at` on, `count` times a length, so many bytes of EPC, and `behind` more.
+
+    Raises `Refused` where they do not end with the frame.
+    """
+    stop = len(raw) - _CRC
+    tags, ends = [], []
+    for _ in range(count):
+        if at >= stop:
+            raise Refused("malformed")
+        begin, at = at + 1, at + 1 + raw[at] + behind
+        if at > stop:
+            raise Refused("malformed")
+        tags.append(epc(raw[begin : at - behind], antenna=antenna))
+        ends.append(at)
+    if not count or at != stop:
+        raise Refused("malformed")
+    return shared_out(raw, ends, tags)

@@ -37,7 +37,9 @@ _TYPES: Final = frozenset({1023}) | frozenset(
 )
 _HEADER: Final = 10
 _LONGEST: Final = 8192
-"""Longer messages are not for reading tags: each tag comes in a message of its own. They are rejected."""
+"""Longer messages are not for reading tags, but for reports: they are rejected."""
+_LONGEST_REPORT: Final = 0xFFFF
+"""Each tag is asked for in a message of its own; a reader that was set up by somebody else may tell a whole door."""
 _STATUS: Final = 287
 _EVENT_DATA: Final = 246
 _EPC_DATA, _EPC_96, _ANTENNA, _RSSI = 241, 13, 1, 6
@@ -74,7 +76,7 @@ def _measure(header: bytes) -> int | None:
     length = int.from_bytes(header[2:6], "big")
     if kind_of(header) == KEEPALIVE and length != _HEADER:
         return None
-    return length if _HEADER <= length <= _LONGEST else None
+    return length if _HEADER <= length <= (_LONGEST_REPORT if kind_of(header) == REPORT else _LONGEST) else None
 
 
 FRAMING: Final = Sized(6, _measure, lambda _: "")

@@ -15,8 +15,18 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker, memory_status
-from drivers.tag_codec import Refused, epc, shared_out, status
+from drivers.rfid._length_crc import (
+    ACTIVE,
+    HEARTBEAT,
+    INVENTORY,
+    MEMORY_FULL,
+    OPTIONS,
+    TROUBLES,
+    entries,
+    maker,
+    memory_status,
+)
+from drivers.tag_codec import epc, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
 
@@ -41,26 +51,7 @@ def _read(frame: Frame) -> list[DeviceEvent]:
         return status(raw, "error", trouble)
     if state > MEMORY_FULL or data in (b"", b"\x00"):
         return status(raw, "other", "no tag")
-    return _entries(raw, data[0], len(data) - 1)
-
-
-def _entries(raw: bytes, count: int, room: int) -> list[DeviceEvent]:
-    at, stop = _HEAD, _HEAD + room
-    if not count:
-        raise Refused("malformed")
-    tags, ends = [], []
-    for _ in range(count):
-        if at >= stop:
-            raise Refused("malformed")
-        length = raw[at]
-        at += 1 + length
-        if at > stop:
-            raise Refused("malformed")
-        tags.append(epc(raw[at - length : at]))
-        ends.append(at)
-    if at != stop:
-        raise Refused("malformed")
-    return shared_out(raw, ends, tags)
+    return entries(raw, _HEAD, data[0])
 
 
 SPEC = DriverSpec(

@@ -18,13 +18,25 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.framing import Frame
-from drivers.rfid._length_crc import ACTIVE, HEARTBEAT, INVENTORY, MEMORY_FULL, OPTIONS, TROUBLES, maker, memory_status
-from drivers.tag_codec import Refused, epc, shared_out, status
+from drivers.rfid._length_crc import (
+    ACTIVE,
+    HEARTBEAT,
+    INVENTORY,
+    MEMORY_FULL,
+    OPTIONS,
+    TROUBLES,
+    entries,
+    maker,
+    memory_status,
+)
+from drivers.tag_codec import Refused, epc, status
 from edge_agent.driver import Dialogue, DriverSpec
 from edge_agent.model import DeviceEvent
 
 _HEAD: Final = 6
 """Bytes before the entries: length, address, command, status, antenna, how many."""
+_RSSI: Final = 1
+"""Bytes behind each EPC, in a unit that is not documented."""
 
 
 def _read(frame: Frame) -> list[DeviceEvent]:
@@ -40,7 +52,7 @@ def _read(frame: Frame) -> list[DeviceEvent]:
         return status(raw, "error", trouble)
     if state > MEMORY_FULL or len(data) < 2 or data[1:] == b"\x00":
         return status(raw, "other", "no tag")
-    return _entries(raw, _antenna(data[0]), data[1], len(data) - 2)
+    return entries(raw, _HEAD, data[1], behind=_RSSI, antenna=_antenna(data[0]))
 
 
 def _active(raw: bytes, state: int, data: bytes) -> list[DeviceEvent]:
@@ -53,25 +65,6 @@ def _active(raw: bytes, state: int, data: bytes) -> list[DeviceEvent]:
     if data[1:2] != bytes([len(data) - 3 & 0xFF]):
         raise Refused("malformed")
     return [epc(data[2:-1], antenna=_antenna(data[0]), raw=raw)]
-
-
-def _entries(raw: bytes, antenna: int | None, count: int, room: int) -> list[DeviceEvent]:
-    at, stop = _HEAD, _HEAD + room
-    if not count:
-        raise Refused("malformed")
-    tags, ends = [], []
-    for _ in range(count):
-        if at >= stop:
-            raise Refused("malformed")
-        length = raw[at]
-        at += 2 + length
-        if at > stop:
-            raise Refused("malformed")
-        tags.append(epc(raw[at - 1 - length : at - 1], antenna=antenna))
-        ends.append(at)
-    if at != stop:
-        raise Refused("malformed")
-    return shared_out(raw, ends, tags)
 
 
 def _antenna(mask: int) -> int | None:

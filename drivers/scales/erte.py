@@ -14,14 +14,10 @@ It tells no unit.
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from drivers.framing import Lines
-from drivers.scale_codec import Dialect, Form, State, scale_driver
-from edge_agent.driver import Option
+from drivers.scale_codec import DECIMALS, Dialect, Form, State, scale_driver, with_decimals
 
 DIALECT = Dialect(
     framing=Lines(end=b"\r", limit=20, start=re.compile(rb"[A-E](?=[ 0-9-])")),
@@ -43,10 +39,6 @@ DIALECT = Dialect(
 )
 
 
-def _adapt(dialect: Dialect, options: Mapping[str, Any]) -> Dialect:
-    return dataclasses.replace(dialect, decimals=options["decimals"])
-
-
 SPEC = scale_driver(
     DIALECT,
     id="erte",
@@ -56,10 +48,6 @@ SPEC = scale_driver(
     maturity="manual",
     line={"baud": "9600", "bytesize": "8", "parity": "N", "stopbits": "1"},
     stale_after=3.0,
-    options=(
-        Option(
-            name="decimals", type="integer", default=0, minimum=0, maximum=4, help="decimals that the display shows"
-        ),
-    ),
-    adapt=_adapt,
+    options=(DECIMALS,),
+    adapt=with_decimals,
 )

@@ -24,6 +24,7 @@ from typing import Any, Final
 from drivers.framing import NOISE_LIMIT, Cut, Frame, FrameBuffer
 from drivers.hid_report import Descriptor, Field, usage
 from drivers.hid_stream import HidStream, described, is_preamble
+from drivers.scanners._scanned_text import decode
 from edge_agent.driver import CodecOutput, DriverSpec, Option
 from edge_agent.model import DeviceEvent, Rejected, Scan, Status
 
@@ -262,19 +263,8 @@ class HidPosScannerCodec:
             data = data[len(symbology) :]
         if not data:
             return Rejected(reason="empty", raw=raw)
-        text, lossy = _decode(data, self._encoding)
+        text, lossy = decode(data, self._encoding)
         return Scan(text=text, symbology=symbology.decode("ascii") or None, lossy=lossy, raw=raw)
-
-
-def _decode(data: bytes, encoding: str) -> tuple[str, bool]:
-    """The text, and whether bytes had to be replaced. `auto`: UTF-8, then GB18030."""
-    candidates = ("utf-8", "gb18030") if encoding == "auto" else (encoding,)
-    for candidate in candidates:
-        try:
-            return data.decode(candidate), False
-        except UnicodeDecodeError:
-            continue
-    return data.decode(candidates[0], errors="replace"), True
 
 
 def _make(options: Mapping[str, Any]) -> HidPosScannerCodec:

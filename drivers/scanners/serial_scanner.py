@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from drivers.checksum import xor
 from drivers.framing import Frame, GapBuffer
+from drivers.scanners._scanned_text import decode
 from edge_agent.driver import CodecOutput, DriverSpec, Option
 from edge_agent.model import DeviceEvent, Rejected, Scan
 
@@ -120,7 +121,7 @@ class SerialScannerCodec:
         data = data.removeprefix(b"\x02")
         if not data.strip(_CONTROLS):
             return Rejected(reason="empty", raw=raw)
-        text, lossy = _decode(data, self._encoding)
+        text, lossy = decode(data, self._encoding)
         symbology = _AIM.match(text) if self._aim else None
         if symbology:
             text = text[symbology.end() :]
@@ -150,17 +151,6 @@ def _is_article(data: bytes) -> bool:
     """Whether these are the digits of an article number (GTIN) whose check digit holds."""
     weighted = sum((3 if place % 2 else 1) * (digit - 0x30) for place, digit in enumerate(reversed(data)))
     return _ARTICLE.fullmatch(data) is not None and weighted % 10 == 0
-
-
-def _decode(data: bytes, encoding: str) -> tuple[str, bool]:
-    """The text, and whether bytes had to be replaced. `auto`: UTF-8, then GB18030."""
-    candidates = ("utf-8", "gb18030") if encoding == "auto" else (encoding,)
-    for candidate in candidates:
-        try:
-            return data.decode(candidate), False
-        except UnicodeDecodeError:
-            continue
-    return data.decode(candidates[0], errors="replace"), True
 
 
 def _make(options: Mapping[str, Any]) -> SerialScannerCodec:

@@ -6,6 +6,10 @@ A file is taken when its size and time have stood still for `settle` seconds, so
 one at a time; `edge_agent.driver.FILE_MARK` says in which form. Hidden files and those that end in .tmp, .part or ~ are
 left alone. What was read goes to `done/`, lines that were refused to `bad/` under the same name, and so does a file
 that cannot be read. A file whose bytes stand in `done/` under the same name was read before and is put away unread.
+
+A writer may pause for longer than that. A file that is empty, or whose last line has no end, is waited for longer; one
+that has grown while it was read stays, and one that grows after it was put away comes back: both are read again from
+their beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +29,15 @@ _MOST_BYTES: Final = 4 << 20
 """Bytes of one file; a day of a busy stall has a tenth of that."""
 _MOST_LOOKED_AT: Final = 10_000
 _LOOK_EVERY: Final = 0.5
+_UNENDED: Final = 30.0
+"""Seconds for which a file has to stand still, besides `settle`, that does not end with the end of a line."""
+_WATCHED: Final = 256
+"""So many files, the last ones that were put away, are watched: their writer may hold them open still."""
 _UNFINISHED: Final = (".tmp", ".part", "~", ".swp", ".crdownload")
+
+
+_Shape = tuple[int, int]
+"""Size and time of change."""
 
 
 class FolderTransport:
@@ -36,7 +48,9 @@ class FolderTransport:
         self._settle = settle
         self._waiting = memoryview(b"")
         self._current: str | None = None
-        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._read_shape: _Shape = (0, 0)
+        self._put: dict[Path, _Shape] = {}
+        self._seen: dict[str, tuple[_Shape, float]] = {}
         self._look_at = 0.0
         self._orders = b""
 
@@ -95,17 +109,21 @@ class FolderTransport:
 
     def _take_next(self, now: float) -> None:
         try:
+            self._bring_back()
             ready = sorted(self._ready(now))
         except OSError as error:
             raise Disconnected(f"{self._folder}: {error}") from error
-        for _, name in ready:
+        for _, name, stood in ready:
             path = self._folder / name
             try:
-                content = path.read_bytes() if path.stat().st_size <= _MOST_BYTES else None
+                read = self._read(path, stood)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise Disconnected(f"{path}: {error}") from error
+            if read is None:
+                continue
+            content, self._read_shape = read
             self._current = name
             if content is None or FILE_MARK in content:
                 self._keep_aside(os.fsencode(f"{name}:0 {'too-large' if content is None else 'no-text'}\t"))
@@ -119,8 +137,35 @@ class FolderTransport:
                 self._waiting = memoryview(begin + content + b"\n" + FILE_MARK + b"END\n")
                 return
 
-    def _ready(self, now: float) -> list[tuple[int, str]]:
-        """Files that stood still long enough, with their times."""
+    def _read(self, path: Path, stood: float) -> tuple[bytes | None, _Shape] | None:
+        """What is in a file (None: too much) and its shape; None for one whose writer may be in the middle."""
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            shape = (status.st_size, status.st_mtime_ns)
+            if shape[0] > _MOST_BYTES:
+                return None, shape
+            end = os.pread(file.fileno(), 1, max(0, shape[0] - 1))
+            if end != b"\n" and stood < self._settle + _UNENDED:
+                return None
+            return file.read(_MOST_BYTES), shape
+
+    def _bring_back(self) -> None:
+        """Files that have grown since they were put away: the rest of them was not read."""
+        for path, shape in list(self._put.items()):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                del self._put[path]
+                continue
+            if (status.st_size, status.st_mtime_ns) == shape:
+                continue
+            del self._put[path]
+            back = next(b for b in (self._folder / name for name in _names(path.name)) if not b.exists())
+            path.rename(back)
+            _sync(self._folder)
+
+    def _ready(self, now: float) -> list[tuple[int, str, float]]:
+        """Files that stood still long enough: their times, names, and for how long."""
         ready, seen = [], {}
         with os.scandir(self._folder) as entries:
             for entry in itertools.islice(entries, _MOST_LOOKED_AT):
@@ -133,7 +178,7 @@ class FolderTransport:
                 before, since = self._seen.get(entry.name, (None, now))
                 seen[entry.name] = (shape, since if before == shape else now)
                 if before == shape and now - since >= self._settle:
-                    ready.append((status.st_mtime_ns, entry.name))
+                    ready.append((status.st_mtime_ns, entry.name, now - since))
         self._seen = seen
         return ready
 
@@ -146,13 +191,16 @@ class FolderTransport:
     def _put_away(self, to: Path, suffix: str = "") -> None:
         if self._current is None:
             return
-        source, target = self._folder / self._current, to / f"{self._current}{suffix}"
-        for count in itertools.count(2):
-            if not target.exists():
-                break
-            target = to / f"{self._current}{suffix}.{count}"
+        source = self._folder / self._current
+        target = next(t for t in (to / name for name in _names(self._current + suffix)) if not t.exists())
         with contextlib.suppress(FileNotFoundError):  # somebody took it away meanwhile: what is in it is kept
+            status = source.stat()
+            if (status.st_size, status.st_mtime_ns) != self._read_shape:
+                return  # it has grown since: it is read again
             source.rename(target)
+            self._put[target] = self._read_shape
+            while len(self._put) > _WATCHED:
+                del self._put[next(iter(self._put))]
         _sync(to)
 
     def _keep_aside(self, line: bytes) -> None:
@@ -163,6 +211,13 @@ class FolderTransport:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _names(name: str) -> Iterator[str]:
+    """The name, then others like it."""
+    yield name
+    for count in itertools.count(2):
+        yield f"{name}.{count}"
 
 
 def _sync(folder: Path) -> None:

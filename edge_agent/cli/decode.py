@@ -84,7 +84,9 @@ def _answer(registry: Registry, line: bytes) -> dict[str, Any]:
         return {"driver": None, "events": [], "error": f"not JSON: {problem}"}
     if not isinstance(request, dict):
         return {"driver": None, "events": [], "error": 'not a JSON object with "driver" and "hex"'}
-    driver = str(request.get("driver"))
+    driver = request.get("driver")
+    if not isinstance(driver, str):
+        return {"driver": None, "events": [], "error": f"driver is {driver!r}; the id of a driver would be right"}
     try:
         data = _bytes(registry, driver, request["hex"])
         options = request.get("options") or {}

@@ -13,6 +13,9 @@ from edge_agent.cli.output import config_option
 @config_option
 def command(config_path: Path, overrides: tuple[str, ...]) -> None:
     """Run the agent until SIGTERM."""
+    from edge_agent.lean import one_heap
+
+    one_heap()  # before there are threads
     from edge_agent.agent import Agent
     from edge_agent.preparing import prepare
 

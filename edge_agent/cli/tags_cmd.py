@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import csv
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,9 +40,15 @@ _GET_NUMBER: Final = bytes.fromhex("ffca000000")
 _DONE: Final = b"\x90\x00"
 _MEMORY: Final = ("llrp", "mercury", "uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288")
 _TRIES: Final = 8
+_PAUSE: Final = 0.3
+"""Seconds until a reader that serves another client is asked again."""
 _PASSWORD_BYTES: Final = 4
 _EPC_BEGINS: Final = 2
 """The word of the EPC bank behind CRC and PC."""
+
+
+class _Held(Unreadable):
+    """The reader serves another client."""
 
 
 class _CardGone(Unreadable):
@@ -159,25 +166,48 @@ def _desk(
         raise click.UsageError(f"{port}: {problem}") from None
     try:
         chosen = options_given(registry, spec.id, options)
-        codec = registry.make_codec(spec.id, chosen)
-        if isinstance(codec, CardCodec):
-            codec = registry.make_codec(spec.id, {**chosen, "poll": False})
+        if isinstance(registry.make_codec(spec.id, chosen), CardCodec):
+            chosen = {**chosen, "poll": False}
     except OptionError as problem:
         raise click.UsageError(f"--option: {problem}") from None
-    desk = _Desk(profile, spec, codec, transport, known, _cards(cards) if cards else {}, seconds)
-    transport.open()
+    table = _cards(cards) if cards else {}
+
+    def made() -> _Desk:
+        return _Desk(profile, spec, registry.make_codec(spec.id, chosen), transport, known, table, seconds)
+
     try:
+        desk = _reach(made, transport, seconds)
         try:
-            desk.read()
             yield desk
         finally:
             desk.done()
+            transport.close()
     except Unreadable as problem:
         raise exits.Exit(exits.UNAVAILABLE, str(problem)) from None
     except ValueError as problem:
         raise click.UsageError(str(problem)) from None
-    finally:
-        transport.close()
+
+
+def _reach(made: Callable[[], _Desk], transport: Transport, seconds: float) -> _Desk:
+    """A desk that has read what lies there; its transport is open. A reader that serves another client is asked again
+    for so long: the client may just have gone, as the command before this one.
+    """
+    until = clock.monotonic() + seconds
+    while True:
+        desk, done = made(), False
+        transport.open()
+        try:
+            desk.read()
+            done = True
+            return desk
+        except _Held:
+            if clock.monotonic() >= until:
+                raise
+        finally:
+            if not done:
+                desk.done()
+                transport.close()
+        time.sleep(_PAUSE)
 
 
 def _keys(path: Path) -> dict[str, bytes]:
@@ -486,7 +516,7 @@ class _Desk:
             if isinstance(output, Send):
                 self._transport.write(output.data, _ANSWER_WITHIN)
             elif isinstance(output, HangUp):
-                raise Unreadable(output.reason)
+                raise (_Held if output.busy else Unreadable)(output.reason)
             else:
                 events.append(output)
         return events

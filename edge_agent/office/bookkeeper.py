@@ -25,7 +25,7 @@ import structlog
 
 from edge_agent.catalogue import Catalogue
 from edge_agent.records.envelope import Draft
-from edge_agent.station.books import FOLDED, Books, Entry
+from edge_agent.station.books import FOLDED, PUSHED, Books, Entry
 from edge_agent.station.recent_sales import RECENT
 from edge_agent.store import RESUMED, Head, Kept, Resumed, Row
 
@@ -34,12 +34,15 @@ NUMBERS: Final = "trace-codes"
 NOTED_EVERY: Final = 2_000
 """Records kept between two notes of the balances."""
 
-_PAGE: Final = 1_000
-_PAGE_BYTES: Final = 4 << 20
+_PAGE: Final = 250
+_PAGE_BYTES: Final = 1 << 18  # what a start has once held in memory it never gives back
 _MOST_UNREAD: Final = 100_000
 _NOT_A_RECORD: Final = (KeyError, TypeError, ValueError, AttributeError)
 # The canonical form has its keys in order, so that the type stands last: most records need not be parsed.
 _ENDS: Final = tuple(f'"type":"{name}"}}'.encode() for name in FOLDED)
+
+
+_PUSHED_MARK: Final = b'"device_record":"'
 
 
 class RecordStore(Protocol):
@@ -117,6 +120,8 @@ class Bookkeeper:
 
     def post(self, drafts: Sequence[Draft]) -> None:
         """Book what a station made, before it is handed to the store; only within a turn."""
+        if self._seen - self._noted >= NOTED_EVERY:
+            self._note_balances()  # before these drafts: with them, something booked would not be kept
         for draft in drafts:
             if draft.type in FOLDED:
                 with self._guard:
@@ -126,8 +131,6 @@ class Bookkeeper:
         if changed:
             known = orjson.loads(self._store.note(NUMBERS) or "{}")
             self._store.set_note(NUMBERS, orjson.dumps(known | changed).decode())
-        if self._seen - self._noted >= NOTED_EVERY:
-            self._note_balances()
 
     def kept(self, kept: Sequence[Kept]) -> None:
         """Take what was committed; called by the committer, and never waits for a station."""
@@ -171,15 +174,19 @@ class Bookkeeper:
         return 0
 
     def _read_from(self, booked: int) -> None:
-        """Book every record after `booked`, up to the head; those shortly before it are remembered only."""
+        """Book every record after `booked`, up to the head; those shortly before it are remembered only.
+
+        Where scales push their sales, those are remembered from further back: they may come again after days.
+        """
         head = self._store.head.sequence
-        first = max(1, booked - 2 * RECENT)
+        recent = booked - 2 * RECENT
+        first = max(1, min(recent, booked - PUSHED) if self.books.hears_pushed else recent)
         while first <= head:
             rows = self._store.read(first, last=head, limit=_PAGE, max_bytes=_PAGE_BYTES)
             if not rows:
                 break
             for row in rows:
-                if row.body.endswith(_ENDS):
+                if row.body.endswith(_ENDS) and (row.sequence >= recent or _PUSHED_MARK in row.body):
                     self._book(row, only_remember=row.sequence <= booked)
             first = rows[-1].sequence + 1
         with self._guard:

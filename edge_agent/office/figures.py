@@ -124,7 +124,7 @@ class FigureKeeper:
 
     def _fold_page(self) -> bool:
         """Count the next records; whether there may be more."""
-        rows = self._store.read(self._folded + 1, limit=_PAGE, max_bytes=1 << 20)
+        rows = self._store.read(self._folded + 1, limit=_PAGE, max_bytes=1 << 18)
         for row in rows:
             self._fold(row)
         if rows:
@@ -163,7 +163,7 @@ class FigureKeeper:
     def _age_page(self) -> bool:
         """Judge the next records that are a day old now; whether there may be more."""
         limit = clock.now().wall_ms - _A_DAY_MS
-        rows = self._store.read(self._aged + 1, last=self._folded, limit=_PAGE, max_bytes=1 << 20)
+        rows = self._store.read(self._aged + 1, last=self._folded, limit=_PAGE, max_bytes=1 << 18)
         for row in rows:
             try:
                 time = _time_of(row.body)

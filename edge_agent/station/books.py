@@ -42,7 +42,8 @@ from edge_agent.station.stops import Stops
 _NOT_TAKEN_IN: Final = frozenset({"refused", "returned"})
 _CORRECTIONS: Final = 5_000
 _VEHICLES: Final = 1_000
-_PUSHED: Final = 20_000
+PUSHED: Final = 20_000
+"""Sales that scales pushed, by number, of which one that comes again is known."""
 
 _MOVES: Final = frozenset(kind.TYPE for kind in (Intake, Sale, Return, Loss, Stocktake, Transfer, Transform, Disposal))
 FOLDED: Final = _MOVES | {kind.TYPE for kind in (IntakeReview, GateEntry, Settlement, StopSale, Release, Void, Amend)}
@@ -98,7 +99,9 @@ class Books:
         self.stops = Stops()
         self.sales = RecentSales()
         self._passings: Bounded[Passing] = Bounded(_VEHICLES)
-        self._pushed: Bounded[str] = Bounded(_PUSHED)
+        self._pushed: Bounded[str] = Bounded(PUSHED)
+        self.hears_pushed = False
+        """Whether scales push their sales here: what they have pushed is remembered for longer."""
         self._effects: Bounded[tuple[Effect, ...]] = Bounded(RECENT)
         self._corrected: Bounded[tuple[Effect, ...]] = Bounded(_CORRECTIONS)
 
@@ -171,6 +174,7 @@ class Books:
         match entry.type:
             case Sale.TYPE if data.get("device_record"):
                 self._pushed.put(f"{data['device']}\t{data['device_record']}", entry.id)
+                self.hears_pushed = True
             case Void.TYPE:
                 self.sales.correct(data["corrects"], None)
                 for passing in [each for each in self._passings if each.id == data["corrects"]]:
@@ -218,6 +222,7 @@ class Books:
         return {
             "batches": self.batches.to_plain(),
             "stops": self.stops.to_plain(),
+            "pushed": self.hears_pushed,
             "corrected": [
                 [name, [[*effect.key, *effect[1:]] for effect in done]] for name, done in self._corrected.items()
             ],
@@ -228,5 +233,6 @@ class Books:
         self.clear()
         self.batches.load(plain["batches"])
         self.stops.load(plain["stops"])
+        self.hears_pushed = plain.get("pushed") is True
         for name, done in plain["corrected"]:
             self._corrected.put(name, tuple(Effect(Key(*each[:3]), *each[3:]) for each in done))

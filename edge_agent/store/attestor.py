@@ -355,11 +355,11 @@ class DayRoots:
         now = clock.monotonic()
         self._next_look, self._next_read = now + self._LOOK_EVERY, now + self._READ_EVERY
         head = self._head().sequence
-        rows: list[tuple[int, bytes]] = connection.execute(
+        rows = connection.execute(
             "SELECT sequence, body FROM records WHERE sequence > ? ORDER BY sequence LIMIT ?",
             (self._read_to, self._step),
-        ).fetchall()
-        for sequence, body in rows:
+        )
+        for sequence, body in rows:  # one at a time: a step of bodies in memory would never be given back
             if sequence != self._read_to + 1:
                 self._days.miss()
             self._read_to = sequence

@@ -301,28 +301,15 @@ class Reader:
         found: list[Row] = []
         last = self.head().sequence
         for first in range(after + 1, last + 1, _FAR):
-            found += map(
-                Row._make,
-                self._all(
-                    "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
-                    " ORDER BY sequence",
-                    *(first, min(first + _FAR - 1, last), name),
-                ),
-            )
+            found += self._in_range(first, min(first + _FAR - 1, last), name)
         return found
 
     def containing(self, text: str, *, last: int, first: int, limit: int) -> list[Row]:
         """The newest records from `first` to `last` that hold this text as a whole JSON string, newest first.
 
-        There is no index: every body in the range is looked through, so the caller bounds the range.
+        Every body in the range is looked through, so the caller bounds the range.
         """
-        needle = b'"%b"' % orjson.dumps(text)[1:-1]
-        rows = self._all(
-            "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
-            " ORDER BY sequence DESC LIMIT ?",
-            *(first, last, needle, limit),
-        )
-        return list(map(Row._make, rows))
+        return self._in_range(first, last, b'"%b"' % orjson.dumps(text)[1:-1], newest=limit)
 
     def newest(self, before: int, limit: int) -> list[Row]:
         """The newest records before a sequence, newest first."""
@@ -332,14 +319,17 @@ class Reader:
     def holding(self, text: bytes, *, last: int) -> Iterator[Row]:
         """The records up to a sequence whose bytes hold a text, in order. Everything is looked through, in steps."""
         for first in range(self.anchor().sequence + 1, last + 1, _STEP):
-            yield from map(
-                Row._make,
-                self._all(
-                    "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?)"
-                    " ORDER BY sequence",
-                    *(first, min(first + _STEP - 1, last), text),
-                ),
-            )
+            yield from self._in_range(first, min(first + _STEP - 1, last), text)
+
+    def _in_range(self, first: int, last: int, text: bytes, *, newest: int | None = None) -> list[Row]:
+        """The records of a range whose bytes hold a text, in order; or so many of the newest, newest first.
+
+        There is no index: each body is looked through.
+        """
+        query = "SELECT sequence, body FROM records WHERE sequence BETWEEN ? AND ? AND instr(body, ?) ORDER BY sequence"
+        if newest is None:
+            return list(map(Row._make, self._all(query, first, last, text)))
+        return list(map(Row._make, self._all(query + " DESC LIMIT ?", first, last, text, newest)))
 
     def _search(self, wanted: str, low: int, high: int) -> int:
         while low < high:

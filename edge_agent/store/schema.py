@@ -14,6 +14,8 @@ WAL_PAGES: Final = 1_000
 
 _READER_CACHE: Final = 256
 """KiB of pages that one reading thread keeps: it reads on and on, and seldom the same page again."""
+_WRITER_CACHE: Final = 512
+"""KiB of pages that the writer keeps; it appends, and reads back in order."""
 _WAL_BYTES: Final = 16 << 20
 _FULL: Final = 2
 OURS: Final = frozenset(
@@ -37,6 +39,7 @@ def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         level = connection.execute("PRAGMA synchronous").fetchone()[0]

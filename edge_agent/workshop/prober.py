@@ -6,6 +6,7 @@ For the command line and for the page of the running agent. It only listens, unl
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +14,9 @@ from typing import Any, Final
 import orjson
 
 from edge_agent import clock
-from edge_agent.driver import DriverSpec, PortUrl, Send, Transport
+from edge_agent.driver import Busy, Disconnected, DriverSpec, HangUp, PortUrl, Send, Transport
 from edge_agent.registry import Registry, checked_options
-from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of, lines
+from edge_agent.workshop.probing import Fit, Heard, Line, Report, judge, line_of, lines, understands
 
 _WITH_LINE: Final = ("serial", "rfc2217")
 _LINE_KEYS: Final = frozenset({"baud", "bytesize", "parity", "stopbits"})
@@ -24,6 +25,8 @@ _LONGER: Final = 3
 """So many times as long it listens on."""
 _ASKING: Final = 1.5
 """Seconds that an instrument gets to answer one way of asking."""
+_BACK_WITHIN: Final = 3.0
+_LOOK_AGAIN: Final = 0.1
 _ASK_AGAIN_MS: Final = 150
 """From an answer to the next question: enough answers to judge by must fit in, and a first question may go wrong,
 because the instrument still holds the beginning of another driver's as the beginning of a command."""
@@ -84,7 +87,7 @@ class Prober:
             heard += self._listen(self._transport(url, line), line, _LONGER * seconds)
             report = judge(heard, specs)
         if active and not (report.fits and report.fits[0].decisive):
-            for answers in self._ask_around(url, specs):
+            for answers in self._ask_around(url, specs, tuple(heard)):
                 heard.append(answers)
                 found = judge([answers], specs).fits
                 if not every_setting and found and found[0].decisive:
@@ -116,35 +119,64 @@ class Prober:
             transport.close()
         yield Heard(line=line, pieces=tuple(pieces))
 
-    def _ask_around(self, url: PortUrl, specs: Sequence[DriverSpec]) -> Iterator[Heard]:
-        """What the port answers to the polls of each driver that polls; each with its own settings."""
+    def _ask_around(self, url: PortUrl, specs: Sequence[DriverSpec], heard: Sequence[Heard]) -> Iterator[Heard]:
+        """What the port answers to the polls of each driver that polls; each with its own settings.
+
+        Those that understand what was said by itself come first: a reader greets, and hangs up on whoever answers in
+        another language. That is no reason not to ask on.
+        """
         given = _given_line(url)
         with_line = _has_line(url)
-        for spec in sorted(specs, key=lambda spec: (str(line_of(spec)), spec.id)):
-            if not spec.dialogue.polls or self._ended():
-                continue
+        asking = [spec for spec in specs if spec.dialogue.polls]
+        for spec in sorted(asking, key=lambda spec: (not understands(spec, heard), str(line_of(spec)), spec.id)):
+            if self._ended():
+                return
             line = line_of(spec) if with_line else given
             self._tell("asking", {"driver": spec.id, "line": line})
-            transport = self._transport(url, line)
-            hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
-            codec = self._registry.make_codec(spec.id, hurried)
-            pieces: list[tuple[float, bytes]] = []
-            transport.open()
+            until = clock.monotonic() + _BACK_WITHIN
+            answers, busy = self._ask(self._transport(url, line), spec)
+            while busy and clock.monotonic() < until and not self._ended():
+                time.sleep(_LOOK_AGAIN)  # it has not noticed yet that we have gone a moment ago
+                answers, busy = self._ask(self._transport(url, line), spec)
+            yield Heard(line=line, pieces=answers)
+
+    def _ask(self, transport: Transport, spec: DriverSpec) -> tuple[tuple[tuple[float, bytes], ...], bool]:
+        """What is answered to one driver's polls, and whether it was that somebody else is served."""
+        hurried = {"poll_ms": _ASK_AGAIN_MS} if any(o.name == "poll_ms" for o in spec.options) else {}
+        codec = self._registry.make_codec(spec.id, hurried)
+        pieces: list[tuple[float, bytes]] = []
+        self._open_again(transport)
+        try:
+            began = clock.monotonic()
+            while (now := clock.monotonic()) - began < _ASKING:
+                due = codec.deadline
+                outputs = list(codec.tick(now)) if due is not None and due <= now else []
+                data = transport.read(0.02)
+                if data:
+                    pieces.append((clock.monotonic() - began, data))
+                    outputs += codec.feed(data, clock.monotonic())
+                for output in outputs:
+                    if isinstance(output, Send):
+                        transport.write(output.data, 1.0)
+                    elif isinstance(output, HangUp):
+                        return tuple(pieces), output.busy
+        except Disconnected:
+            pass  # it does not speak so; the next may be right
+        finally:
+            transport.close()
+        return tuple(pieces), False
+
+    def _open_again(self, transport: Transport) -> None:
+        """Open a port that was open a moment ago; whoever hung up may take a while. Raises a `TransportError`."""
+        until = clock.monotonic() + _BACK_WITHIN
+        while True:
             try:
-                began = clock.monotonic()
-                while (now := clock.monotonic()) - began < _ASKING:
-                    due = codec.deadline
-                    outputs = list(codec.tick(now)) if due is not None and due <= now else []
-                    data = transport.read(0.02)
-                    if data:
-                        pieces.append((clock.monotonic() - began, data))
-                        outputs += codec.feed(data, clock.monotonic())
-                    for output in outputs:
-                        if isinstance(output, Send):
-                            transport.write(output.data, 1.0)
-            finally:
-                transport.close()
-            yield Heard(line=line, pieces=tuple(pieces))
+                transport.open()
+                return
+            except (Disconnected, Busy):
+                if clock.monotonic() >= until or self._ended():
+                    raise
+            time.sleep(_LOOK_AGAIN)
 
 
 def _settled(report: Report, settings: int) -> bool:

@@ -244,6 +244,16 @@ def _tried(heard: Heard, line: Line | None, spec: DriverSpec, options: Mapping[s
     )
 
 
+def understands(spec: DriverSpec, heard: Sequence[Heard]) -> bool:
+    """Whether a driver reads nearly all that was heard, be it a single frame such as a reader's greeting."""
+    for each in heard:
+        events, excused = _events(each, spec, {})
+        good = sum(len(event.raw) for event in events if not isinstance(event, Rejected))
+        if good and good >= LEAST_SHARE * max(1, each.size - excused):
+            return True
+    return False
+
+
 def _codec(spec: DriverSpec, options: Mapping[str, Any]) -> Codec:
     known = {option.name: option.default for option in spec.options}
     silent = {"poll": False} if "poll" in known else {}

@@ -60,6 +60,8 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
         raise click.UsageError(f"reader {family!r} is not one of {', '.join(TITLES)}")
     with usage():
         stay, away, seed = given["stay"], given["away"], given["seed"]
+        if family == "wiegand" and stay is None:
+            stay, away = 1.0, 1.0  # a card is told when it comes, never again while it stays
         password = bytes.fromhex(given["password"])
         if len(password) != PASSWORD_BYTES:
             raise ValueError("--password: four bytes")
@@ -93,16 +95,18 @@ def rfid(family: str, link: Path | None, **given: Any) -> None:
 
 
 def _run_llrp(field: Any, given: dict[str, Any]) -> None:
+    from hwsim.faults import Fault, Line
     from hwsim.rfid.llrp import LlrpReader
     from hwsim.running import Halt, say
     from hwsim.sockets import parse_address
 
     scheme, _, address = given["port"].partition(":")
-    if scheme != "tcp" or given["faults"]:
-        raise click.UsageError("an LLRP reader is on the network: --port tcp:PORT, and without --fault")
+    if scheme != "tcp":
+        raise click.UsageError("an LLRP reader is on the network: --port tcp:PORT")
     with usage():
+        line = Line([Fault.parse(text) for text in given["faults"]], seed=given["seed"])
         try:
-            reader = LlrpReader(field, *parse_address(address))
+            reader = LlrpReader(field, *parse_address(address), line=line)
         except OSError as problem:
             fail(CANNOT_CREATE, f"{given['port']}: {problem}")
     halt = Halt()
@@ -115,7 +119,7 @@ def _run_llrp(field: Any, given: dict[str, Any]) -> None:
             reader.silence()
             seconds = None if seconds is None else max(0.0, seconds - silent_after)
         halt.wait(seconds)
-    say({"device": "llrp", "played": reader.report})
+    say({"device": "llrp", "played": reader.report, "unhit": line.unhit})
 
 
 @click.command()

@@ -2,6 +2,8 @@
 
 Source: EPCglobal LLRP 1.0.1: messages in section 16 and 17, ConnectionAttemptEvent in 17.2.7.6.
 
+Faults of the line hurt what it says, message by message; its plug is that of the network.
+
 One client at a time. A second one is told that the reader is taken (2) and disconnected, and the first that another
 came (4). What a client sends is read strictly: an ROSpec that is not built as the standard says is refused.
 """
@@ -13,10 +15,12 @@ import select
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
+from hwsim.faults import Action, Line, Unplug, Write
 from hwsim.rfid.field import Field, Heard
 from hwsim.rfid.llrp_specs import (
     FIELD_ERROR,
@@ -37,6 +41,7 @@ from hwsim.sockets import ReservedPort, abort
 CHUNK: Final = 4096
 LONGEST: Final = 1 << 16
 LOOK_UP: Final = 0.02
+MOST_COMING: Final = 10_000
 NO_CLIENT: Final = 5.0
 TAKEN, ANOTHER = 2, 4
 
@@ -50,13 +55,17 @@ class _Client:
     next_keepalive: float = 0.0
     next_read: float = 0.0
     gathered: list[Heard] = field(default_factory=list)
+    coming: deque[tuple[float, Action]] = field(default_factory=deque)
+    """What the line does to what was said, each at its time."""
 
 
 class LlrpReader:
     """The reader, on a thread of its own. `silence`, `speak`, `hold`, `drop`, `switch`: from any thread."""
 
-    def __init__(self, tags: Field, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, tags: Field, host: str = "127.0.0.1", port: int = 0, line: Line | None = None) -> None:
         self._field = tags
+        self.line = line or Line()
+        self._plug_at = 0.0
         self._reserved = ReservedPort(host, port)
         self._listener: socket.socket | None = self._reserved.listener()
         self._client: _Client | None = None
@@ -99,6 +108,7 @@ class LlrpReader:
             "wrong": list(self.wrong),
             **self._field.counters,
             **self._memory.counters,
+            "faults": dict(self.line.hits),
         }
 
     @property
@@ -159,13 +169,17 @@ class LlrpReader:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._drop.is_set() or self._off.is_set():
+            off = self._off.is_set() or time.monotonic() < self._plug_at
+            if off and self._listener is not None:  # before its client is told: nobody may come in between
+                self._listener.close()
+                self._listener, self._spec, self._accesses = None, None, {}
+            if self._drop.is_set() or off:
                 self._drop.clear()
                 if self._client is not None:
                     abort(self._client.connection)
                     self._client = None
-            if self._off.is_set():
-                self._away()
+            if off:
+                self._stopping.wait(LOOK_UP)
                 continue
             if self._listener is None:
                 self._listener = self._reserved.listener()
@@ -180,13 +194,6 @@ class LlrpReader:
             if self._client is not None and not self._silent.is_set():
                 self._tick(self._client, time.monotonic())
                 self._flush(self._client)
-
-    def _away(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener, self._spec = None, None
-            self._accesses = {}
-        self._stopping.wait(LOOK_UP)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -367,10 +374,25 @@ class LlrpReader:
         return self._number.to_bytes(4, "big")
 
     def _send(self, client: _Client, message: bytes) -> None:
-        if len(client.waiting) < 1 << 20:
-            client.waiting += message
+        now = time.monotonic()
+        for action in self.line.carry(message):
+            after = max(client.coming[-1][0] if client.coming else now, now)
+            if len(client.coming) < MOST_COMING:
+                client.coming.append((after + (action.wait if isinstance(action, Write) else 0.0), action))
+        self._arrive(client)
+
+    def _arrive(self, client: _Client) -> None:
+        """What the line has carried by now."""
+        while client.coming and client.coming[0][0] <= time.monotonic():
+            _, action = client.coming.popleft()
+            if isinstance(action, Unplug):
+                client.coming.clear()
+                self._plug_at = time.monotonic() + action.seconds
+            elif len(client.waiting) < 1 << 20:
+                client.waiting += action.data
 
     def _flush(self, client: _Client) -> None:
+        self._arrive(client)
         try:
             while client.waiting:
                 del client.waiting[: client.connection.send(client.waiting[:CHUNK])]

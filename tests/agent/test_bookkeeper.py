@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from edge_agent.model import Command, Instant
+from edge_agent.model import Command, Instant, Observation, PushedSale
 from edge_agent.office import bookkeeper as module
 from edge_agent.office.bookkeeper import BALANCES, Bookkeeper
 from edge_agent.office.corrector import Corrector
@@ -70,6 +70,17 @@ class Box:
         self.do("sale", "goods", code="egg", price_fen=100, price_per="each")
         return self.do("sale", "confirm", qty=pieces)[0]
 
+    def push(self, number: str) -> list[str]:
+        """A scale hands over a sale; returns what was recorded."""
+        sold = PushedSale(number=number, raw=b"", weight="500", unit="g", amount_raw_fen=100, amount_fen=100)
+        with self.keeper.turn():
+            station = self.stations["sale"]
+            drafts = station.observe(Observation(device="front", driver="sale-files", at=self._now(), event=sold))
+            self.keeper.post(drafts)
+        for ticket in [self.store.submit(each) for each in drafts]:
+            ticket.wait(10)
+        return [each.type for each in drafts]
+
     def left(self, batch: str) -> int:
         with self.keeper.turn() as books:
             account = books.batches.find(batch)
@@ -112,6 +123,20 @@ def test_a_start_after_a_note_reads_the_newest_records_only(
     monkeypatch.undo()
     box.stop(in_order=False).start()
     assert box.left(batch) == 969
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_sales_that_a_scale_pushed_long_ago_are_known_after_a_restart(
+    box: Box, monkeypatch: pytest.MonkeyPatch, in_order: bool
+) -> None:
+    """A file of a whole day is read again after a crash, or the scale sends its day again: further back than what a
+    person may look up."""
+    monkeypatch.setattr(module, "RECENT", 20)
+    monkeypatch.setattr(module, "NOTED_EVERY", 50)
+    assert [len(box.push(str(number))) for number in range(150)] == [1] * 150
+    box.stop(in_order=in_order).start()
+    assert box.store.note(BALANCES) is not None
+    assert [len(box.push(str(number))) for number in (0, 60, 149, 150)] == [0, 0, 0, 1]
 
 
 def test_a_note_that_is_damaged_is_no_note(box: Box) -> None:

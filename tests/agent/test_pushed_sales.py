@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from drivers.transports import folder
+from edge_agent.driver import PortUrl
 from hwsim.push import LabelScale, Sold, file_line, label_line, sales, write_file
 
 AGENT = str(Path(sys.executable).with_name("edge-agent"))
@@ -165,6 +167,83 @@ def test_a_file_that_is_being_written_is_not_taken(box: Box, inbox: Path) -> Non
     assert [data["device_record"] for data in box.sales()] == [one.number for one in sold]
     assert not (inbox / "bad" / "slow.txt").exists()
     assert (inbox / "other.txt.part").exists()
+
+
+def test_a_writer_that_pauses_for_longer_than_the_agent_waits_loses_nothing(box: Box, inbox: Path) -> None:
+    """It holds the file open, stops in the middle of a line and after one, and goes on when the file is put away."""
+    box.configure("sale-files", f"folder:{inbox}?settle=0.2")
+    sold = some(7)
+    lines = [file_line(one) for one in sold]
+    box.start()
+    until("the agent does not run", (inbox / "done").exists)
+    away = inbox / "done" / "slow.txt"
+
+    def kept(count: int) -> Callable[[], bool]:
+        return lambda: box.log().count('"trace.sale.v1"') >= count
+
+    with (inbox / "slow.txt").open("wb", buffering=0) as file:
+        file.write(lines[0].encode() + lines[1][:-9].encode())
+        time.sleep(2.0)  # ten times what a whole file is waited for; too soon would be seen below
+        assert not away.exists(), "a line was taken that is not whole"
+        file.write(lines[1][-9:].encode() + lines[2].encode())
+        until("what stands there is not put away", away.exists)
+        file.write(lines[3].encode())
+        until("the line behind the end was not read", kept(4))
+        file.write("".join(lines[4:]).encode())
+        until("the last lines were not read", kept(7))
+    until("it is not put away again", away.exists)
+    box.stop()
+    assert [data["device_record"] for data in box.sales()] == [one.number for one in sold]
+    assert not (inbox / "bad" / "slow.txt").exists()
+    assert away.read_bytes().decode() == "".join(lines)
+
+
+class Reading:
+    """A folder read as a port, without an agent."""
+
+    def __init__(self, inbox: Path) -> None:
+        self.port = folder.SPEC.make(PortUrl.parse(f"folder:{inbox}?settle=0"), {})
+        self.port.open()
+
+    def next_file(self) -> bytes:
+        read, end = b"", time.monotonic() + PATIENCE
+        while not read.endswith(b"END\n"):
+            assert time.monotonic() < end
+            read += self.port.read(0.1)
+        return read
+
+    def done(self) -> None:
+        self.port.write(b"DONE x\n", 1.0)
+
+
+def test_a_file_that_grows_while_it_is_read_stays_and_is_read_again(inbox: Path) -> None:
+    reading = Reading(inbox)
+    (inbox / "day.txt").write_text("one\n")
+    assert b"one" in reading.next_file()
+    with (inbox / "day.txt").open("a") as file:
+        file.write("two\n")
+    reading.done()
+    assert not (inbox / "done" / "day.txt").exists(), "a crash would now lose the second line"
+    assert b"one\ntwo\n" in reading.next_file()
+    reading.done()
+    assert (inbox / "done" / "day.txt").exists()
+    reading.port.close()
+
+
+def test_a_last_line_without_an_end_is_taken_in_the_end(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some makers write none: it only takes longer, and other files are not held up."""
+    monkeypatch.setattr(folder, "_UNENDED", 3.0)
+    reading = Reading(inbox)
+    (inbox / "a.txt").write_text("no end")
+    (inbox / "b.txt").write_text("an end\n")
+    began = time.monotonic()
+    assert b"an end" in reading.next_file()
+    reading.done()
+    assert b"no end" in reading.next_file()
+    assert time.monotonic() - began >= 3.0
+    reading.done()
+    reading.port.close()
+    assert sorted(path.name for path in (inbox / "done").iterdir()) == ["a.txt", "b.txt"]
 
 
 def test_nothing_is_lost_or_doubled_when_the_agent_is_killed_while_it_reads(box: Box, inbox: Path) -> None:

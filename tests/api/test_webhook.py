@@ -101,7 +101,10 @@ def test_every_record_in_order_and_signed(tmp_path: Path, free_port: Callable[[]
     assert signature(b"k", 1, b"x") != signature(b"k", 2, b"x")
 
 
-def test_it_is_tried_again_until_it_is_taken(tmp_path: Path, free_port: Callable[[], int], receiver: Receiver) -> None:
+def test_it_is_tried_again_until_it_is_taken(
+    tmp_path: Path, free_port: Callable[[], int], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.webhook._LONGEST_PAUSE", 1.0)
     receiver.answers = [500, 302, 404, None] + [429] * 1000
     with stall(tmp_path, free_port(), more=section(tmp_path, receiver)) as made:
         ids = sell(made, 3)

@@ -11,14 +11,18 @@ import pytest
 
 from edge_agent.cli.app import run
 from edge_agent.preparing import prepare
-from edge_agent.registry import discover
+from edge_agent.registry import Registry, discover
+from edge_agent.workshop import prober as prober_module
 from edge_agent.workshop.prober import Prober
 from hwsim.bench import scale_settings
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings, random_goods, weighings
 from hwsim.ports import open_port
+from hwsim.rfid.field import Field, make_tags
+from hwsim.rfid.llrp import LlrpReader
 
+ADD_ROSPEC = 20
 QUICK = weighings([1_235_000, 2_340_000], every=1.0, hold=0.7)
 
 
@@ -103,6 +107,27 @@ def test_asking_gets_enough_answers_and_stops_when_it_knows(
     assert (best.driver, best.frames >= 5, best.share) == (dialect, True, 1.0)
     assert dialect in asked
     assert not best.decisive or asked[-1] == dialect
+
+
+def test_a_network_reader_that_hangs_up_on_other_languages_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it greets with says whom to ask first; that it closes on others does not end the asking."""
+    asked = ("llrp", "mercury", "uhf-m100", "pn532")
+    known = discover()
+    drivers = {name: spec for name, spec in known.drivers.items() if name in asked}
+    monkeypatch.setattr(prober_module, "_ASKING", 6.0)  # a slow machine
+    monkeypatch.setattr(prober_module, "_BACK_WITHIN", 20.0)
+    order: list[str] = []
+    prober = Prober(
+        Registry(drivers=drivers, transports=known.transports),
+        tell=lambda word, facts: order.append(facts["driver"]) if word == "asking" else None,
+    )
+    with LlrpReader(Field(make_tags(3))) as reader:
+        report = prober.probe(prober.port(reader.name), seconds=1.0, active=True)
+        assert reader.messages[ADD_ROSPEC] == 1
+        assert "no message of version 1" in reader.wrong, "it has hung up on nobody: nothing was tried"
+    assert order[0] == "llrp"
+    assert [fit.driver for fit in report.fits] == ["llrp"]
+    assert len(report.fits[0].said) == 3
 
 
 def test_what_no_byte_tells_is_left_open_in_a_block_that_loads(plugged: Callable[..., Device], tmp_path: Path) -> None:

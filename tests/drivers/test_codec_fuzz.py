@@ -20,6 +20,9 @@ from edge_agent.driver import READ_LIMIT, Codec, CodecOutput, DriverSpec, Printe
 from edge_agent.model import DeviceEvent
 
 MOST_HELD = 9_000
+"""Bytes that a codec may hold back: its longest frame, and what one read brings besides."""
+LONGER = {"llrp": 0xFFFF + READ_LIMIT}
+"""The same, where a frame is longer: a report of all tags of a door."""
 SLOWEST = 0.1
 """Seconds of this thread's own CPU time that one call may take."""
 MOST_GROWTH = 8 << 20
@@ -107,8 +110,9 @@ class Stream:
 class Patient:
     """One codec under watch."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, most_held: int = MOST_HELD) -> None:
         self._codec = codec
+        self._most_held = most_held
         self._held = b""
         self._now = 1_000.0
         self.said: Counter[str] = Counter()
@@ -122,7 +126,7 @@ class Patient:
             self._codec.ask(self._now)  # a printer's answer counts only where it was asked
         self._held += chunk
         self._watch(lambda: self._codec.feed(chunk, self._now))
-        assert len(self._held) <= MOST_HELD, f"{len(self._held)} bytes are held back"
+        assert len(self._held) <= self._most_held, f"{len(self._held)} bytes are held back"
 
     def close(self) -> None:
         self._watch(lambda: self._codec.close(self._now))
@@ -180,7 +184,8 @@ def _fuzz(spec: DriverSpec, frames: list[bytes], amount: int, seed: str, seconds
     said: Counter[str] = Counter()
     while fed < amount and time.monotonic() < until:
         # First as its frames were made, so that some are read; then with whatever settings a box may have.
-        patient = Patient(spec.make(options_of(spec, chance) if fed else listening(spec)))
+        codec = spec.make(options_of(spec, chance) if fed else listening(spec))
+        patient = Patient(codec, LONGER.get(spec.id, MOST_HELD))
         segment_end = fed + min(SEGMENT, amount - fed)
         while fed < segment_end:
             chunk = next(chunks)

@@ -29,7 +29,7 @@ from drivers.vectors import describe
 from edge_agent.driver import PortUrl, TransportError
 
 url, want, seconds = PortUrl.parse(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-session = DeviceSession(SPEC.make(url, {}), WEDGE.make({}))
+session = DeviceSession(SPEC.make(url, {}), WEDGE.make({"gap_ms": 5000}))  # the writer of keys may be held up
 said = []
 try:
     session.open()
@@ -64,7 +64,7 @@ def read(tmp_path: Path) -> Read:
     """Opens a port among faked devices and returns what its wedge codec says."""
 
     def run(
-        port: str, devices: Sequence[str], typed: dict[int, str], *, want: int = 1, seconds: float = 20.0
+        port: str, devices: Sequence[str], typed: dict[int, str], *, want: int = 1, seconds: float = 60.0
     ) -> list[str]:
         command = ["umockdev-run"]
         for number, text in enumerate(devices):
@@ -76,7 +76,7 @@ def read(tmp_path: Path) -> Read:
             file.write_text(text)
             command += ["--evemu-events", f"/dev/input/event{event}={file}"]
         command += ["--", sys.executable, "-c", READER, port, str(want), str(seconds)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
         assert done.returncode == 0, done.stderr
         said: list[str] = json.loads(done.stdout)
         return said
@@ -153,6 +153,7 @@ path = "{folder}/records.db"
 id = "gun"
 driver = "hid-keyboard"
 port = "evdev:1eab:8203"
+options = {{ gap_ms = 500 }}
 [[station]]
 id = "A12"
 mode = "log"
@@ -164,8 +165,8 @@ def test_the_agent_keeps_what_is_typed_flags_a_lost_separator_and_asks_for_a_suf
     """The whole agent on a faked device: a code without an end, a whole one, and one whose GS never came."""
     code = "010690123456789210AB12\x1d3103000500"
     unended = evemu(keyboard_reports("12345", KeyboardSettings(suffix="none")))
-    whole = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="alt")), start=3.0)
-    lost = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="none")), start=4.0)
+    whole = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="alt")), start=7.0)
+    lost = evemu(keyboard_reports("]C1" + code, KeyboardSettings(separator="none")), start=8.0)
     (tmp_path / "agent.toml").write_text(AGENT.format(folder=tmp_path))
     (tmp_path / "gun.umockdev").write_text(GUN)
     (tmp_path / "typed.events").write_text(unended + whole + lost)
@@ -178,7 +179,7 @@ def test_the_agent_keeps_what_is_typed_flags_a_lost_separator_and_asks_for_a_suf
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         number = int(process.stderr.readline())
-        late = threading.Timer(60.0, os.kill, (number, signal.SIGTERM))
+        late = threading.Timer(180.0, os.kill, (number, signal.SIGTERM))
         late.start()
         for line in process.stderr:
             told += [json.loads(line)["reason"]] if '"bad-data"' in line else []

@@ -48,6 +48,25 @@ def test_antenna_and_strength(driver: str, frame: str, facts: list[Facts], specs
     assert [(e.tag_id, e.antenna, e.rssi_dbm) for e in events if isinstance(e, TagRead)] == facts
 
 
+def test_a_report_of_a_whole_door_is_read(specs: Mapping[str, DriverSpec]) -> None:
+    """A reader that somebody else set up tells all tags at once: sixteen kilobytes, in the pieces that TCP makes."""
+    numbers = [b"\x30" + bytes(7) + serial.to_bytes(4, "big") for serial in range(400)]
+    told = b"".join(
+        bytes.fromhex("00f00025 8d")
+        + number
+        + bytes.fromhex("810002 86c4 82")
+        + bytes(8)
+        + bytes.fromhex("880001 870003")
+        for number in numbers
+    )
+    report = bytes.fromhex("043d") + (10 + len(told)).to_bytes(4, "big") + bytes(4) + told
+    for size in (len(report), 1448, 97):
+        pieces = [report[at : at + size] for at in range(0, len(report), size)]
+        events = play(specs["llrp"].make({"poll": False}), pieces)
+        assert [e.tag_id for e in events if isinstance(e, TagRead)] == [number.hex().upper() for number in numbers]
+        assert b"".join(event.raw for event in events) == report
+
+
 def mercury(*tags: tuple[bytes, int, int]) -> bytes:
     """A frame of reads with RSSI, antenna and protocol, built bit by bit as SparkFun's library documents it."""
     told = b"\x10\x00\x1b\x00\x46" + bytes([len(tags)])

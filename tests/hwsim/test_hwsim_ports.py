@@ -238,6 +238,15 @@ def test_a_capture_plays_with_its_timing(tmp_path: Path) -> None:
     assert player.finished
 
 
+def test_a_capture_plays_whatever_its_file_is_called(tmp_path: Path) -> None:
+    """`devices capture PORT --to scale.toml` writes lines as into any other file."""
+    file = tmp_path / "scale.toml"
+    file.write_text('{"driver":null,"port":"tcp:x:1","source":"a stall"}\n{"t":0.0,"dir":"rx","hex":"5354"}\n')
+    assert read_capture(file).chunks == (Chunk(at=0.0, data=b"ST"),)
+    file.write_text('driver = "st-gs"\n[[vectors]]\nhex = "5354"\n')
+    assert read_capture(file).chunks == (Chunk(at=0.0, data=b"ST"),)
+
+
 def test_a_vector_file_plays_the_lines_of_one_driver(tmp_path: Path) -> None:
     file = tmp_path / "vectors.jsonl"
     file.write_text('{"driver":"a","hex":"01"}\n{"driver":"b","hex":"02"}\n{"driver":"a","hex":"03","expect":{}}\n')

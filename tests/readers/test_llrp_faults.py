@@ -25,11 +25,13 @@ from drivers.session import DeviceSession
 from edge_agent.driver import Busy, Disconnected, PortUrl
 from edge_agent.model import DeviceEvent, Status, TagRead
 from hwsim.chaos import ChaosProxy
+from hwsim.faults import KINDS, Fault, Kind, Line
 from hwsim.rfid.field import Field, make_tags
 from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
+from tests.readers.gate import gate_config
 
-PATIENCE = 40.0
+PATIENCE = 60.0
 CLOSE_CONNECTION = 14
 TAGS = 12
 LLRP = {spec.id: spec for spec in bundle().drivers}["llrp"]
@@ -95,7 +97,7 @@ def test_a_connection_that_is_half_open_is_noticed(reader: LlrpReader, network: 
 
 
 def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader: LlrpReader) -> None:
-    reading = opened(reader.name)
+    reading = opened(reader.name, keepalive_s=60)  # it is the connection that tells here, not silence
     read_until(reading, some_tags)
     reader.switch(False)
     _, why = lost(reading)
@@ -106,7 +108,7 @@ def test_a_reader_that_starts_anew_is_lost_and_refuses_until_it_is_there(reader:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            reading = opened(reader.name)
+            reading = opened(reader.name, keepalive_s=60)
             break
         except Disconnected:
             assert time.monotonic() < until
@@ -131,6 +133,32 @@ def test_a_reader_that_believes_in_its_old_client_is_told_apart_from_one_that_is
     assert reader.refused == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_fault_of_the_line_is_outlived(kind: Kind) -> None:
+    """What arrives in pieces, late or twice is read; what is hurt ends at worst in a new connection."""
+    line = Line([Fault(kind=kind, probability=0.05, seconds=0.1)], seed=3)
+    tags = make_tags(TAGS)
+    with LlrpReader(Field(tags, rate=200.0), line=line) as reader:
+        heard: set[str] = set()
+        until = time.monotonic() + PATIENCE
+        reading: DeviceSession | None = None
+        while line.hits[kind] < 3 or len(heard) < TAGS:
+            assert time.monotonic() < until, (line.hits, len(heard))
+            try:
+                reading = reading or opened(reader.name, keepalive_s=2, refused_wait_s=1)
+                heard |= {event.tag_id for event in reading.read(0.1) if isinstance(event, TagRead)}
+            except (Disconnected, Busy):
+                if reading is not None:
+                    reading.close()
+                reading = None
+                time.sleep(0.05)
+        if reading is not None:
+            reading.close()
+    if kind in ("split", "duplicate", "delay", "unplug"):
+        assert heard == {tag.number.hex().upper() for tag in tags}
+        assert reader.wrong == []
+
+
 def test_what_an_earlier_client_left_to_be_done_with_tags_is_not_done(reader: LlrpReader) -> None:
     """It was killed between asking for a write and its report; the reader would write when the inventory begins."""
     write = write_operation(7, 3, 0, b"LEFT", bytes(4))
@@ -149,31 +177,9 @@ def test_what_an_earlier_client_left_to_be_done_with_tags_is_not_done(reader: Ll
     assert reader.wrong == []
 
 
-CONFIG = """\
-[gateway]
-id = "box-1"
-site = "market-3"
-
-[store]
-path = "records.db"
-
-[[device]]
-id = "gate"
-driver = "llrp"
-port = "tcp:127.0.0.1:{port}"
-options = {{ keepalive_s = 1, refused_wait_s = 2 }}
-
-[[station]]
-id = "dock"
-mode = "log"
-devices = ["gate"]
-rules = {{ tag_lost_ms = 60000 }}
-"""
-
-
 def test_the_agent_outlives_one_fault_after_the_other(reader: LlrpReader, network: ChaosProxy, tmp_path: Path) -> None:
     reader.switch(False)
-    agent = AgentProcess(tmp_path, CONFIG.format(port=network.port))
+    agent = AgentProcess(tmp_path, gate_config(f"tcp:127.0.0.1:{network.port}", tag_lost_ms=60_000, refused_wait_s=2))
 
     def reasons() -> list[str]:
         return [e["reason"] for e in agent.log() if e["event"] == "device.state" and e["state"] == "lost"]

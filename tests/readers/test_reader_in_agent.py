@@ -15,33 +15,13 @@ import pytest
 from hwsim.rfid.field import Field, make_tags
 from hwsim.rfid.llrp import LlrpReader
 from tests.faults.conftest import AgentProcess
-
-CONFIG = """\
-[gateway]
-id = "box-1"
-site = "market-3"
-
-[store]
-path = "records.db"
-
-[[device]]
-id = "gate"
-driver = "llrp"
-port = "{port}"
-options = {{ keepalive_s = 1, refused_wait_s = 1 }}
-
-[[station]]
-id = "dock"
-mode = "log"
-devices = ["gate"]
-rules = {{ tag_lost_ms = {lost_ms} }}
-"""
+from tests.readers.gate import gate_config
 
 
 class Dock:
     def __init__(self, folder: Path, field: Field, lost_ms: int) -> None:
         self.reader = LlrpReader(field).start()
-        self.agent = AgentProcess(folder, CONFIG.format(port=self.reader.name, lost_ms=lost_ms)).start()
+        self.agent = AgentProcess(folder, gate_config(self.reader.name, tag_lost_ms=lost_ms)).start()
 
     def records(self) -> list[dict[str, Any]]:
         """The bodies of the tag records in the store."""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -515,3 +516,23 @@ def test_a_reader_with_another_client_is_told(files: Path, capsys: pytest.Captur
         device.reader.hold()
         assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
     assert "the reader is connected to another client" in capsys.readouterr().err
+
+
+def test_a_reader_that_lets_go_of_another_client_is_asked_again(
+    files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crate_profile(files, "llrp")
+    with played("llrp", NUMBER) as device:
+        reader = device.reader
+        assert isinstance(reader, LlrpReader)
+        reader.hold()
+        pauses: list[float] = []
+
+        def paused(seconds: float) -> None:
+            pauses.append(seconds)
+            reader.hold(False)
+
+        monkeypatch.setattr(tags_cmd, "time", SimpleNamespace(sleep=paused))
+        assert run(tags("read", device.port, files, profile="uhf.toml")) == 0
+    assert pauses, "the reader was never held"
+    assert json.loads(capsys.readouterr().out)["number"] == NUMBER.hex().upper()
