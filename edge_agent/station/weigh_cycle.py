@@ -42,8 +42,8 @@ class CycleRules:
     platter counts as empty. Where the instrument does not tell stability, readings that stay within
     `stable_band` for `stable_ms` are stable. In any case a load is stable only once `stable_readings` of the last
     `2 * stable_readings - 1` readings within that band showed the same mass, which is then its mass. A scale so fine
-    that its readings hardly ever repeat is stable after `stable_ms` and more than twice that many, with the middle one
-    of the last. The platter is empty again after `empty_readings` readings in a row within `zero_band`.
+    that its readings hardly ever repeat is stable after `stable_ms` and that many readings, with their middle one.
+    The platter is empty again after `empty_readings` readings in a row within `zero_band`.
     """
 
     min_load: int
@@ -120,9 +120,9 @@ class _Run:
         return True
 
     @property
-    def long(self) -> bool:
+    def full(self) -> bool:
         """Whether so many readings did not leave the band that their middle is good although none repeats."""
-        return self.readings > 2 * self._needed
+        return self.readings >= 2 * self._needed - 1
 
 
 class WeighCycle:
@@ -225,7 +225,7 @@ class WeighCycle:
         if run is None or not run.extend(mass, rules.stable_band):
             run = self._run = _Run(mass, mono_ms, rules.stable_readings)
         lasted = mono_ms - run.since_ms >= rules.stable_ms
-        return (lasted or stability == "stable") if run.agreed else (lasted and run.long)
+        return (lasted or stability == "stable") if run.agreed else (lasted and run.full)
 
     @property
     def _takeable(self) -> bool:

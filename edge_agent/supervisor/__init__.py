@@ -1,6 +1,6 @@
 """One supervised thread per device and one per station, started and stopped in order.
 
-device.py     bytes, by its session, become observations        counters.py, plausible.py
+device.py     bytes, by its session, become observations        counters.py, plausible.py, widths.py
 station.py    observations and commands become records
 """
 

@@ -116,6 +116,14 @@ def test_a_scale_too_fine_to_repeat_itself_is_taken_after_the_time_of_rest() -> 
         assert bench.taken == [500.009]  # the middle one of the last three
 
 
+def test_a_fine_scale_that_is_asked_once_a_second_is_taken_with_its_third_reading() -> None:
+    cycle = WeighCycle(rules())
+    for second, grams in enumerate((0, 0, 500.003, 500.011, 500.007)):
+        assert cycle.load is None
+        cycle.weight(Weight(mass_mg=round(grams * GRAM), stability="stable", condition="ok"), second * 1_000)
+    assert cycle.take() == Load(mass_mg=500_007, base_mg=0)
+
+
 def test_with_one_reading_wanted_the_first_stable_one_is_taken() -> None:
     assert Bench(stable_readings=1).feed(0, 500, 0).taken == [500]
 
