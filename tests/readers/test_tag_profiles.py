@@ -18,7 +18,7 @@ from edge_agent.cli.app import run
 from edge_agent.driver import PortUrl
 from edge_agent.tag_profile import BadProfile, parse_profile
 from hwsim.device import Device
-from hwsim.ports import TcpPort
+from hwsim.ports import PtyPort, TcpPort
 from hwsim.rfid import READERS
 from hwsim.rfid.card import VirtualCard
 from hwsim.rfid.field import Field, Tag
@@ -123,8 +123,8 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tags(verb: str, port: str, folder: Path, *more: str, profile: str = "card.toml") -> list[str]:
-    return ["tags", verb, port, "--profile", str(folder / profile), "--seconds", "20", *more]
+def tags(verb: str, port: str, folder: Path, *more: str, profile: str = "card.toml", seconds: int = 20) -> list[str]:
+    return ["tags", verb, port, "--profile", str(folder / profile), "--seconds", str(seconds), *more]
 
 
 # The file
@@ -309,7 +309,8 @@ class Played:
 
     def __init__(self, family: str, *tags: Tag, missed: float = 0.2) -> None:
         field = Field(tags, missed=missed)
-        self.reader = LlrpReader(field) if family == "llrp" else Device(READERS[family](field), TcpPort())
+        port = PtyPort() if family == "mercury" else TcpPort()
+        self.reader = LlrpReader(field) if family == "llrp" else Device(READERS[family](field), port)
 
     def __enter__(self) -> Played:
         self.reader.start()
@@ -514,7 +515,7 @@ def test_a_reader_with_another_client_is_told(files: Path, capsys: pytest.Captur
     with played("llrp", NUMBER) as device:
         assert isinstance(device.reader, LlrpReader)
         device.reader.hold()
-        assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
+        assert run(tags("read", device.port, files, profile="uhf.toml", seconds=1)) == 69
     assert "the reader is connected to another client" in capsys.readouterr().err
 
 
