@@ -123,8 +123,8 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tags(verb: str, port: str, folder: Path, *more: str, profile: str = "card.toml") -> list[str]:
-    return ["tags", verb, port, "--profile", str(folder / profile), "--seconds", "20", *more]
+def tags(verb: str, port: str, folder: Path, *more: str, profile: str = "card.toml", seconds: int = 20) -> list[str]:
+    return ["tags", verb, port, "--profile", str(folder / profile), "--seconds", str(seconds), *more]
 
 
 # The file
@@ -515,7 +515,7 @@ def test_a_reader_with_another_client_is_told(files: Path, capsys: pytest.Captur
     with played("llrp", NUMBER) as device:
         assert isinstance(device.reader, LlrpReader)
         device.reader.hold()
-        assert run(tags("read", device.port, files, profile="uhf.toml")) == 69
+        assert run(tags("read", device.port, files, profile="uhf.toml", seconds=1)) == 69
     assert "the reader is connected to another client" in capsys.readouterr().err
 
 

@@ -176,7 +176,7 @@ def test_equal_weights_are_two_sales_and_weighing_again_is_none(page: Page, stal
     tile(page, "番茄").click()
     expect(word(page)).to_have_text("已记录，请取下")
     expect(confirm(page)).to_be_disabled()
-    expect(confirm(page)).to_have_text("此货已记录，请先清空秤盘")
+    expect(confirm(page)).to_have_text("已记录，请清空秤盘")
     stall.put_on("0.800")  # weighed, and the customer goes away
     expect(confirm(page)).to_be_enabled()
     stall.weigh("0.000")

@@ -86,6 +86,7 @@ def test_hostile_texts_stay_texts(stall: Stall, new_page: NewPage) -> None:
     page.goto(f"{stall.url}/#trace", wait_until="commit")
     for text in HOSTILE[::25]:
         page.locator("#code").fill(text.replace("\n", " "))
-        page.locator(".find button").click()
-        page.wait_for_timeout(60)
+        with page.expect_response(lambda answer: "/api/trace" in answer.url):
+            page.locator(".find button").click()
+        page.evaluate("() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
         fine(page, f"trace {text!r}")

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from stall_web import IDS, Client, WebStall, stall, with_people
 
-from edge_agent import workshop
 from edge_agent.preparing import prepare
+from edge_agent.workshop import proving
 from hwsim.device import Device
 from hwsim.instruments import DIALECTS, Scale
 from hwsim.load import Platter, ScaleSettings
@@ -220,7 +220,7 @@ def test_it_asks_only_when_it_may(room: Room, silent: tuple[str, int]) -> None:
 
 
 def test_it_ends_by_itself(room: Room, silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "LONGEST", 0.5)
+    monkeypatch.setattr(proving, "LONGEST", 0.5)
     job = room.ended(room.probe(silent[0], seconds=10))
     assert (job["state"], job["timed_out"], job["result"]["bytes"]) == ("done", True, 0)
     assert job["elapsed_s"] < 9

@@ -74,6 +74,11 @@ def sold(stall: Stall) -> None:
     stall.do("A12", "confirm")
 
 
+def for_a_customer(stall: Stall) -> None:
+    on_scale("2.345")(stall)
+    stall.do("A12", "goods", code="01230101", name="番茄", price_fen=798, price_per="kg")
+
+
 def ticket(stall: Stall) -> None:
     stall.do("A12", "ticket")
     sold(stall)
@@ -153,7 +158,7 @@ SCREENS = (
     Screen("sell-refused", page=click(RECORD, ".slips button:nth-child(1)"), shown=".toast"),
     Screen("sell-lost", page=lose, shown=".alarm:not([hidden])"),
     Screen("sell-settings", page=click("#settings"), shown=".sheet"),
-    Screen("customer", hash="customer", stall=on_scale("2.345"), shown=".customer"),
+    Screen("customer", hash="customer", stall=for_a_customer, shown=".customer .big"),
     Screen("customer-idle", hash="customer", shown=".customer"),
     Screen("status", hash="status"),
     Screen("trace-empty", hash="trace"),

@@ -138,7 +138,7 @@ const takes = () => (((s.status || {}).devices || {})[view().device] || {}).comm
 function keysOfScale() {
   const away = s.session.at_scale && !s.session.at_scale.includes(s.station);
   return h("div.scale-keys", { key: "keys" }, [["tare", "T"], ["zero", "Z"]].map(([name, short]) =>
-    takes().includes(name) ? key([say(name), h("kbd", short)], () => onScale(name), { key: name, disabled: away }) : null),
+    takes().includes(name) ? key(say(name), () => onScale(name), { key: name, title: short, disabled: away }) : null),
   key(say("preset-tare"), () => open("tare")),
   h("a.button.under", { href: "#stocktake" }, icon("list"), say("mode.stocktake")),
   h("a.button.under", { href: "#customer", target: "_blank", rel: "noopener" }, icon("screen"), say("customer")));
@@ -309,8 +309,8 @@ function log() {
     h("h2", say("recent")),
     rows.length ? h("ol.records", rows.map(row)) : h("p.note", say("no-records")),
     legend(),
-    h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`),
-      h("span", `${((f.weight_mg || 0) / 1e6).toFixed(1)} kg`), f.sales ? h("span", `${say("linked")} ${Math.round((100 * f.linked) / f.sales)} %`) : null));
+    h("p.totals", h("b", `${say("today")} ${f.sales || 0} ${say("sales")}`), h("b", `${yuan(f.amount_fen || 0)} ${say("yuan")}`)),
+    h("p.totals", h("span", `${((f.weight_mg || 0) / 1e6).toFixed(1)} kg`), f.sales ? h("span", `${say("linked")} ${Math.round((100 * f.linked) / f.sales)} %`) : null));
 }
 
 // What the marks mean.

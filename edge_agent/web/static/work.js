@@ -49,7 +49,7 @@ function step(number, title, state, body) {
 
 // The last step, by which it is recorded: where there is room it stands below the weight, in sight whatever is filled in.
 const LAST = "last";
-const last = (number, title, body) => ({ ...step(number, title, false, body), key: LAST });
+const last = (number, title, body) => ({ ...step(number, [title, key(say("clear"), () => act("clear", {}, ""), "button.small")], false, body), key: LAST });
 
 // How much: what lies on the scale, or what is typed.
 function quantity(command, label, args, ready) {
@@ -105,7 +105,7 @@ function intake(d) {
     step(3, say("step.origin"), has("origin"), h("div.two", line("origin_name", form), line("origin_code", form))),
     step(4, say("step.vouchers"), has("vouchers"), vouchers(d)),
     last(5, say("step.weigh"), [missing.length ? h("p.paid.warn", `${say("still-missing")} ${missing.map((name) => say(`missing.${name}`)).join("、")}`) : null,
-      quantity("confirm", say("take-in"), {}, has("goods_code")), key(say("clear"), () => act("clear", {}, ""))])];
+      quantity("confirm", say("take-in"), {}, has("goods_code"))])];
 }
 
 // ---- transfer
@@ -120,7 +120,7 @@ function transfer(d) {
     step(2, say("step.goods"), goods.goods_code || goods.batch || d.tags, [pick("goods_code", goods, goodsOptions(true)), line("batch", goods), d.tags ? h("p.note", `${say("tags-seen")} ${d.tags}`) : null]),
     last(3, say("step.weigh"), [d.first_passing ? h("p.paid", `${say("first-passing")} ${d.first_passing.indication} ${d.first_passing.unit}`) : null,
       quantity("confirm", say("record-line"), {}, papers.direction),
-      h("div.row", key(say("weigh-vehicle"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }), key(say("clear"), () => act("clear", {}, "")))])];
+      h("div.row", key(say("weigh-vehicle"), () => act("pass", {}, say("sold")), { disabled: !papers.plate_no }))])];
 }
 
 // ---- inspection
@@ -145,7 +145,7 @@ function inspection(d) {
       h("div.two", entry(say("field.project"), item.project, (text) => set("project", text), { id: "f-project" }), entry(say("field.value"), item.value, (text) => set("value", text))),
       h("div.row.choose", key(`✓ ${say("pass")}`, () => add("pass"), { disabled: !item.project }), key(`✕ ${say("fail")}`, () => add("fail"), { kind: "button.danger", disabled: !item.project }))]),
     last(3, say("step.record"), [failed ? h("p.paid.warn", say("will-stop")) : null,
-      key(say("record-inspection"), () => act("confirm", {}, say("sold")), { kind: "button.confirm", disabled: !(d.items || []).length || !(about.batch || about.goods_code) }), key(say("clear"), () => act("clear", {}, ""))]),
+      key(say("record-inspection"), () => act("confirm", {}, say("sold")), { kind: "button.confirm", disabled: !(d.items || []).length || !(about.batch || about.goods_code) })]),
     (d.stops || []).length ? h("section.card.step", { key: "stops" }, h("h2", icon("stop"), " ", say("stopped")), h("ul.lines", d.stops.map((stop) => h("li", { key: stop.id }, h("b", stop.matched),
       key(say("dispose"), () => open("dispose", { batch: stop.batch || stop.matched.replace(/^batch:(\S+).*/, "$1") })), can ? key(say("release"), () => open("release", { stop: stop.id })) : null)))) : null];
 }
@@ -172,8 +172,7 @@ function transform(d) {
     step(1, say("step.in"), (d.inputs || []).length, [h("ul.lines", (d.inputs || []).map(part)), choose, quantity("input", say("put-in"), about, ready)]),
     step(2, say("step.out"), (d.outputs || []).length, [h("ul.lines", (d.outputs || []).map(part)), quantity("output", say("take-out"), about, ready)]),
     last(3, say("step.record"), [entry(say("field.certificate"), local.certificate, (text) => note("certificate", text)),
-      key(say("finish"), () => act("finish", local.certificate ? { certificate: local.certificate } : { no_certificate: true }, say("sold")), { kind: "button.confirm", disabled: !(d.inputs || []).length || !(d.outputs || []).length }),
-      key(say("clear"), () => act("clear", {}, ""))])];
+      key(say("finish"), () => act("finish", local.certificate ? { certificate: local.certificate } : { no_certificate: true }, say("sold")), { kind: "button.confirm", disabled: !(d.inputs || []).length || !(d.outputs || []).length })])];
 }
 
 const log = (d) => [h("section.card.step", { key: "log" }, h("h2", say("scanned")), h("p.scanned", d.last_scan || d.scanned || "–"), h("p.note", say("log-note")))];

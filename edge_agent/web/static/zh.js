@@ -33,7 +33,7 @@ export const words = {
   },
   type: { sale: "销售", return: "退货", settlement: "收款", loss: "损耗", stocktake: "盘点", recall_hit: "拦截", void: "作废", amend: "更正" },
   refusal: {
-    "no-goods": "请先选择商品", "not-stable": "重量未稳定", "no-load": "秤上无货", "already-sold": "此货已记录，请先清空秤盘", "loaded-at-start": "开机时秤上有物：清空，或按现有重量记录",
+    "no-goods": "请先选择商品", "not-stable": "重量未稳定", "no-load": "秤上无货", "already-sold": "已记录，请清空秤盘", "loaded-at-start": "开机时秤上有物：清空，或按现有重量记录",
     overload: "超载", underload: "低于零位", disconnected: "秤未连接", stale: "秤无数据", "bad-data": "秤的数据异常", waiting: "等待秤的数据", "not-saved-in-time": "尚未保存，请看最近记录",
     "choose-batch": "请选择批次", stopped: "此批次已停售，不能卖", "over-balance": "超过进货量", "lost-page": "与网关失去连接", "tare-too-big": "皮重超过总重", "rounded-up": "抹零只能向下",
     "bad-field": "填写有误", "no-field": "请填写", "unknown-crate": "没有这种筐", "unknown-sale": "找不到这笔销售", "already-settled": "已收款", "no-amount": "没有金额",
