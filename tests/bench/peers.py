@@ -240,6 +240,16 @@ def bridge(folder: Path) -> dict[str, Any]:
     """A Mosquitto that bridges: the usual way without a gateway of one's own."""
     folder.mkdir(parents=True)
     city = Mosquitto(folder, QUEUE)  # has its port, and is away
+    try:
+        figures = _bridge_drained(folder, city)
+        city.kill()
+        figures["lost_at_kill9"] = _bridge_killed(folder, city)
+    finally:
+        city.kill()
+    return figures
+
+
+def _bridge_drained(folder: Path, city: Mosquitto) -> dict[str, Any]:
     with bridging(folder, city.port) as local:
         local.start()
         assert local.process is not None
@@ -253,7 +263,10 @@ def bridge(folder: Path) -> dict[str, Any]:
         came = platform.wait(RECORDS)
         figures = _figures(filled, came, platform, cpu_seconds(pid) - used)
         platform.close()
-        city.kill()
+    return figures
+
+
+def _bridge_killed(folder: Path, city: Mosquitto) -> int:
     lost = 0
     chance = random.Random(1)
     for number in range(KILLS):
@@ -272,8 +285,7 @@ def bridge(folder: Path) -> dict[str, Any]:
             lost += count - len(platform.seen - {count})
             platform.close()
             city.kill()
-    figures["lost_at_kill9"] = lost
-    return figures
+    return lost
 
 
 def _number(_topic: str, payload: bytes) -> set[int]:
