@@ -1,9 +1,9 @@
 """One supervised thread per device and one per station, started and stopped in order.
 
-    device.py     bytes, by its session, become observations
-                  ring.py: the last of them; counters.py: how many; plausible.py, widths.py: what is refused
-    station.py    observations and commands become records
-                  mailbox.py: what reaches it, bounded
+device.py     bytes, by its session, become observations
+              ring.py: the last of them; counters.py: how many; plausible.py, widths.py: what is refused
+station.py    observations and commands become records
+              mailbox.py: what reaches it, bounded
 """
 
 from __future__ import annotations
