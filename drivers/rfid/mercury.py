@@ -33,7 +33,7 @@ from typing import Any, Final
 from drivers.checksum import crc16_augmented, crc16_ccitt
 from drivers.framing import Cut, Frame
 from drivers.sized_framing import MAYBE, Sized
-from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, signed, status
+from drivers.tag_codec import Asking, Refused, TagCodec, asking_options, epc, shared_out, signed, status, tag_error
 from edge_agent.driver import Dialogue, DriverSpec, Option, Send
 from edge_agent.model import DeviceEvent, TagRead
 
@@ -61,14 +61,10 @@ _WHY: Final[Mapping[int, str]] = MappingProxyType(
         0x040A: "the tag refused, it does not say why",
         0x040B: "more words than a read may have",
         0x040F: "the tag was not understood",
-        0x0420: "the tag refused, it does not say why",
-        0x0423: "the tag has no such place",
-        0x0424: "the tag is locked",
-        0x042B: "the tag has too little power to write",
-        0x042F: "the tag refused, it does not say why",
         0x0430: "the tag refused, it does not say why",
         0x0503: "the antenna is not connected",
     }
+    | {0x0420 | code: tag_error(code) for code in (0x00, 0x03, 0x04, 0x0B, 0x0F)}
 )
 """What the module says of an access, by status; others are told by their number."""
 _PARTS: Final = (1, 1, 1, 3, 4, 2, 1, None, 1, 1, 1, 1)

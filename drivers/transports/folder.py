@@ -141,7 +141,7 @@ class FolderTransport:
         """What is in a file (None: too much) and its shape; None for one whose writer may be in the middle."""
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            shape = (status.st_size, status.st_mtime_ns)
+            shape = _shape(status)
             if shape[0] > _MOST_BYTES:
                 return None, shape
             end = os.pread(file.fileno(), 1, max(0, shape[0] - 1))
@@ -157,7 +157,7 @@ class FolderTransport:
             except FileNotFoundError:
                 del self._put[path]
                 continue
-            if (status.st_size, status.st_mtime_ns) == shape:
+            if _shape(status) == shape:
                 continue
             del self._put[path]
             back = next(b for b in (self._folder / name for name in _names(path.name)) if not b.exists())
@@ -174,7 +174,7 @@ class FolderTransport:
                 if not entry.is_file(follow_symlinks=False):
                     continue
                 status = entry.stat(follow_symlinks=False)
-                shape = (status.st_size, status.st_mtime_ns)
+                shape = _shape(status)
                 before, since = self._seen.get(entry.name, (None, now))
                 seen[entry.name] = (shape, since if before == shape else now)
                 if before == shape and now - since >= self._settle:
@@ -195,7 +195,7 @@ class FolderTransport:
         target = next(t for t in (to / name for name in _names(self._current + suffix)) if not t.exists())
         with contextlib.suppress(FileNotFoundError):  # somebody took it away meanwhile: what is in it is kept
             status = source.stat()
-            if (status.st_size, status.st_mtime_ns) != self._read_shape:
+            if _shape(status) != self._read_shape:
                 return  # it has grown since: it is read again
             source.rename(target)
             self._put[target] = self._read_shape
@@ -211,6 +211,11 @@ class FolderTransport:
             file.write(line + b"\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def _shape(status: os.stat_result) -> _Shape:
+    """By what a file is known to be as it was."""
+    return status.st_size, status.st_mtime_ns
 
 
 def _names(name: str) -> Iterator[str]:

@@ -38,7 +38,6 @@ _LISTEN: Final = 1.0
 """Seconds of inventory: the tag that is meant must be the only one that is heard."""
 _GET_NUMBER: Final = bytes.fromhex("ffca000000")
 _DONE: Final = b"\x90\x00"
-_MEMORY: Final = ("llrp", "mercury", "uhf-m100", "uhf-r2000", "uhf-reader18", "uhf-reader288")
 _TRIES: Final = 8
 _PAUSE: Final = 0.3
 """Seconds until a reader that serves another client is asked again."""
@@ -171,9 +170,10 @@ def _desk(
     except OptionError as problem:
         raise click.UsageError(f"--option: {problem}") from None
     table = _cards(cards) if cards else {}
+    able = sorted(s.id for s in registry.drivers.values() if "memory" in s.tells)
 
     def made() -> _Desk:
-        return _Desk(profile, spec, registry.make_codec(spec.id, chosen), transport, known, table, seconds)
+        return _Desk(profile, spec, registry.make_codec(spec.id, chosen), transport, known, table, seconds, able)
 
     try:
         desk = _reach(made, transport, seconds)
@@ -249,6 +249,7 @@ class _Desk:
         keys: Mapping[str, bytes],
         cards: Mapping[str, dict[str, str]],
         seconds: float,
+        able: Sequence[str],
     ) -> None:
         self._profile = profile
         self._spec = spec
@@ -256,6 +257,7 @@ class _Desk:
         self._keys = keys
         self._cards = cards
         self._seconds = seconds
+        self._able = able  # the drivers that read and write the memory of tags
         self._codec = codec
         self._answers: dict[str, bytes] = {}
         self._chosen = b""
@@ -351,7 +353,9 @@ class _Desk:
             self._find_tag()
             banks = any(step.bank is not None for step in (*self._profile.read, *self._profile.write))
             if banks and not isinstance(self._codec, MemoryCodec):
-                raise Unreadable(f"{self._spec.id} cannot read or write the memory of tags; {', '.join(_MEMORY)} can")
+                raise Unreadable(
+                    f"{self._spec.id} cannot read or write the memory of tags; {', '.join(self._able)} can"
+                )
         self._steps()
 
     def _steps(self) -> None:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from peer_thingsboard import settings
 from real_broker import Mosquitto
 
 HERE = Path(__file__).parent
@@ -196,9 +197,6 @@ def _telemetry(_topic: str, payload: bytes) -> set[int]:
 
 def _gateway_settings(kind: str, data: Path, port: int) -> dict[str, Any]:
     """Its own configuration, pointed here; what would only add to its work is off."""
-    sys.path.insert(0, str(HERE))
-    from peer_thingsboard import settings
-
     return {
         "thingsboard": {
             "host": "127.0.0.1",

@@ -67,23 +67,35 @@ def shop(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Shop]:
         yield Shop(stall, printer)
 
 
-def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page: NewPage) -> None:
-    """What the page had asked when nobody was signed in is answered only after somebody is."""
-    page = new_page(shop.stall.url, expected=REFUSED)
-    expect(page.locator(".sign")).to_be_visible()
+def hold_first_answer(page: Page, **headers: str) -> list[tuple[Route, APIResponse]]:
+    """Hold back the answer to the first question who is signed in, asked with these headers changed:
+    it comes into the list that is given here."""
     late: list[tuple[Route, APIResponse]] = []
 
     def hold(route: Route) -> None:
         if late:
             route.continue_()
         else:
-            late.append((route, route.fetch()))
+            changed = {**route.request.headers, **headers} if headers else None
+            late.append((route, route.fetch(headers=changed)))
 
     page.route("**/api/session", hold)
+    return late
+
+
+def wait_until_asked(page: Page, late: list[tuple[Route, APIResponse]]) -> None:
     deadline = time.monotonic() + 20
     while not late:
         assert time.monotonic() < deadline, "it never asked"
         page.wait_for_timeout(50)
+
+
+def test_an_answer_from_before_signing_in_sends_nobody_back(shop: Shop, new_page: NewPage) -> None:
+    """What the page had asked when nobody was signed in is answered only after somebody is."""
+    page = new_page(shop.stall.url, expected=REFUSED)
+    expect(page.locator(".sign")).to_be_visible()
+    late = hold_first_answer(page)
+    wait_until_asked(page, late)
     sign_in(page, "09")
     ((route, response),) = late
     assert response.json()["signed_in"] is False
@@ -99,22 +111,10 @@ def test_what_another_tab_is_told_late_signs_nobody_out(shop: Shop, new_page: Ne
     """A second tab asks who is there while the first signs in; its answer, and the cookie in it, comes afterwards."""
     page = new_page(shop.stall.url, expected=REFUSED)
     expect(page.locator(".sign")).to_be_visible()
-    late: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        if late:
-            route.continue_()
-        else:
-            asked = {**route.request.headers, "cookie": ""}  # before this browser had one
-            late.append((route, route.fetch(headers=asked)))
-
     other = page.context.new_page()
-    other.route("**/api/session", hold)
+    late = hold_first_answer(other, cookie="")  # before this browser had one
     other.goto(shop.stall.url, wait_until="commit")
-    deadline = time.monotonic() + 20
-    while not late:
-        assert time.monotonic() < deadline, "it never asked"
-        other.wait_for_timeout(50)
+    wait_until_asked(other, late)
     enter_pin(page, "09")
     expect(page.locator(".who")).to_contain_text(PEOPLE["09"].name)
     ((route, response),) = late
